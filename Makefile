@@ -1,0 +1,82 @@
+# larder's commands for developers; `make help` lists them. Prerequisites: Go >= 1.21 (go.mod's toolchain line fetches
+# what it needs) and make.
+
+GO ?= go
+# Two packages at a time: more makes tests that measure or wait fight for a small machine's cores.
+P ?= 2
+# How long each fuzz target runs.
+FUZZTIME ?= 30s
+# For `make up` and `make bench`: arguments handed on.
+ARGS ?=
+
+# Everything but what needs binaries or takes long.
+UNIT = $(shell $(GO) list ./... | grep -v '/larder/test/')
+
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## prints this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# Static, without paths of this machine in it. No VCS stamp: it fails where the checkout belongs to somebody else.
+.PHONY: build
+build: ## builds larder and larder-server into bin/
+	@mkdir -p bin
+	CGO_ENABLED=0 $(GO) build -p $(P) -trimpath -buildvcs=false -o bin/ ./cmd/larder ./cmd/larder-server
+
+.PHONY: up
+up: build ## builds larder and starts it here (ARGS="--data DIR ..." is handed on)
+	./bin/larder up $(ARGS)
+
+.PHONY: test
+test: deps lint test-unit test-invariants test-e2e ## runs all tests, after installing what they need
+
+.PHONY: deps
+deps: ## installs what the tests need (on Debian as root; elsewhere names it)
+	./scripts/install-test-deps
+
+# The rules are not cached: which files exist is nothing that go test's cache knows.
+.PHONY: lint
+lint: ## go vet, staticcheck, and our own rules
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	$(GO) test -count=1 ./base/lint ./base/layers
+
+.PHONY: test-unit
+test-unit: ## unit tests, with the race detector
+	CGO_ENABLED=1 $(GO) test -race -p $(P) -timeout 30m $(UNIT)
+
+# The race detector cannot see the arena: here a shard's memory is unreadable while it is not locked.
+.PHONY: test-invariants
+test-invariants: ## the data plane's unit tests with all assertions on
+	$(GO) test -tags invariants -p $(P) -timeout 30m ./base/invariant ./store/... ./engine/... ./commands/...
+
+.PHONY: test-e2e
+test-e2e: build ## the AWS CLI, boto3, redis-cli and go-redis against bin/larder
+	LARDER_BIN=$(CURDIR)/bin $(GO) test -count=1 -p $(P) -timeout 60m -v ./test/e2e/...
+
+.PHONY: test-faults
+test-faults: build ## long: kill -9 and SIGSTOP of primaries under load, hundreds of times
+	LARDER_BIN=$(CURDIR)/bin $(GO) test -count=1 -p 1 -timeout 6h -v ./test/faults/...
+
+.PHONY: bench
+bench: build ## larder beside redis-server in one run: throughput, latency, CPU a request, bytes a key
+	LARDER_BIN=$(CURDIR)/bin $(GO) run ./test/bench $(ARGS)
+
+.PHONY: generate
+generate: ## writes all generated files anew
+	$(GO) generate ./...
+
+.PHONY: fuzz
+fuzz: ## runs each fuzz target for FUZZTIME (30s)
+	@set -e; grep -rl --include='*_test.go' '^func Fuzz' . | while read -r file; do \
+		for name in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$$file"); do \
+			echo "$$(dirname "$$file"): $$name"; \
+			$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$(dirname "$$file")"; \
+		done; \
+	done
+
+.PHONY: clean
+clean: ## removes what was built
+	rm -rf bin

@@ -1,0 +1,233 @@
+// Package limits holds every bound in larder, in one file, with its unit in its name. Nothing that a peer, a file or a
+// user can make grow is without one. Bounds that depend on each other are compared in the package's test.
+//
+// It holds no configuration: where a bound can be configured, the default and the range stand here, the value where it
+// is used.
+package limits
+
+import "time"
+
+// Sizes in bytes.
+const (
+	KiB = 1 << 10
+	MiB = 1 << 20
+	GiB = 1 << 30
+	TiB = 1 << 40
+)
+
+// RESP requests. Source of the defaults: redis.conf of Redis 7 and the protocol's own limits; of those before
+// authentication: CVE-2021-32675.
+const (
+	// MaxBulkBytesDefault is proto-max-bulk-len: the longest argument, and so the longest string value.
+	MaxBulkBytesDefault = 512 * MiB
+	// MinBulkBytesConfig is the least that proto-max-bulk-len can be set to.
+	MinBulkBytesConfig = 1 * MiB
+	// MaxMultibulkArgs is how many arguments one request may announce.
+	MaxMultibulkArgs = 1024 * 1024
+	// MaxInlineBytes is the longest line: an inline command, or the header of a multibulk or bulk.
+	MaxInlineBytes = 64 * KiB
+	// MaxPreAuthMultibulkArgs and MaxPreAuthBulkBytes are the same two bounds for a client that has yet to authenticate.
+	MaxPreAuthMultibulkArgs = 10
+	MaxPreAuthBulkBytes     = 16 * KiB
+	// MaxPreAuthOutputBytes is how much unread output an unauthenticated client may have before it is cut
+	// (CVE-2025-21605).
+	MaxPreAuthOutputBytes = 64 * KiB
+	// MaxQueryBufferBytesDefault is client-query-buffer-limit: unread input and half-parsed arguments of one connection.
+	MaxQueryBufferBytesDefault = 1 * GiB
+	// MinQueryBufferBytesConfig is the least that client-query-buffer-limit can be set to.
+	MinQueryBufferBytesConfig = 1 * MiB
+	// ReadChunkBytes is how much one read takes from a socket at most.
+	ReadChunkBytes = 64 * KiB
+	// BigArgBytes is from where an argument is read into its own buffer instead of through the query buffer.
+	BigArgBytes = 32 * KiB
+	// MaxReplyDepth is how deeply arrays may nest in a reply that larder parses.
+	MaxReplyDepth = 32
+)
+
+// A node's event loops.
+const (
+	// MaxCommandsPerTurn and MaxOutputPerTurnBytes end a connection's turn on its loop, so that the others get theirs.
+	MaxCommandsPerTurn    = 256
+	MaxOutputPerTurnBytes = 256 * KiB
+	// MaxLoops is the number of event loops at most.
+	MaxLoops = 64
+	// ShardsPerLoop and MaxShards size the keyspace: min(ShardsPerLoop × loops, MaxShards).
+	ShardsPerLoop = 4
+	MaxShards     = 256
+	// MaxClientsDefault is maxclients.
+	MaxClientsDefault = 10_000
+	// ReservedFiles is how many descriptors a node keeps for files, listeners and its own connections, beside maxclients.
+	ReservedFiles = 32
+	// ListenBacklogDefault is tcp-backlog, in connections.
+	ListenBacklogDefault = 511
+	// MaxAcceptsPerTurn is how many connections a listener takes before its loop goes on to other work.
+	MaxAcceptsPerTurn = 256
+	// MaxMailboxMessages is how many messages wait for a loop before the sender has to wait.
+	MaxMailboxMessages = 64 * 1024
+	// MaxDatabasesConfig is the largest value of `databases`; DatabasesDefault its default.
+	MaxDatabasesConfig = 16_384
+	DatabasesDefault   = 16
+	// MaxClientNameBytes is the longest name that CLIENT SETNAME and SETINFO take.
+	MaxClientNameBytes = 64 * KiB
+	// MaxQueuedCommands and MaxQueuedBytes bound what one MULTI may queue.
+	MaxQueuedCommands = 1024 * 1024
+	MaxQueuedBytes    = 1 * GiB
+	// MaxWatchedKeys is how many keys one connection may WATCH.
+	MaxWatchedKeys = 1024 * 1024
+)
+
+// Clusters and slots.
+const (
+	// Slots is the number of hash slots; fixed by the Redis Cluster specification.
+	Slots = 16_384
+)
+
+// The arena. A reference has ArenaRefBits bits and counts units of ArenaUnitBytes, and so reaches ArenaReachBytes.
+const (
+	ArenaRefBits    = 40
+	ArenaUnitBytes  = 8
+	ArenaReachBytes = (1 << ArenaRefBits) * ArenaUnitBytes
+	// ArenaReserveBytes is the address space that a node reserves when maxmemory does not say how much it can need.
+	ArenaReserveBytes = 1 * TiB
+	// MinArenaReserveBytes is the least that is tried, by halving, where the system refuses more.
+	MinArenaReserveBytes = 1 * GiB
+	// MinRunBytes is the smallest run of pages that a size class allocates.
+	MinRunBytes = 4 * KiB
+)
+
+// Keys and values.
+const (
+	// MaxKeyBytes is the longest key. Redis' bound is that of any argument.
+	MaxKeyBytes = MaxBulkBytesDefault
+	// MaxScanCount caps the COUNT of a SCAN, so that one call holds its shard for a bounded time.
+	MaxScanCount = 100_000
+	// ActiveExpireBudget is how long one expiry cycle may work on a shard before it lets go of the lock.
+	ActiveExpireBudget = 200 * time.Microsecond
+	// ActiveExpireEvery is how often a loop looks for expired keys.
+	ActiveExpireEvery = 100 * time.Millisecond
+)
+
+// Snapshots and the journal.
+const (
+	// RingBytesDefault is repl-backlog-size: how much of the journal stays readable for replicas that come back.
+	RingBytesDefault = 1 * MiB
+	// MinRingBytesConfig and MaxRingBytesConfig are the range of repl-backlog-size.
+	MinRingBytesConfig = 16 * KiB
+	MaxRingBytesConfig = 64 * GiB
+	// MaxReplicaOutputBytesDefault is client-output-buffer-limit replica (hard): beyond, a replica is cut.
+	MaxReplicaOutputBytesDefault = 256 * MiB
+	// MaxReplicaOutputSoftBytesDefault over MaxReplicaOutputSoftFor cuts a replica, too.
+	MaxReplicaOutputSoftBytesDefault = 64 * MiB
+	MaxReplicaOutputSoftFor          = 60 * time.Second
+	// PreImageCopyBytes is up to which size an entry is copied whole before a write; of a bigger one, the one node
+	// (PreImageNodeBytes at most) that changes.
+	PreImageCopyBytes = 64 * KiB
+	PreImageNodeBytes = 8 * KiB
+	// MaxPreImageQueueBytes is how much may wait for a walker before the writing connection has to.
+	MaxPreImageQueueBytes = 64 * MiB
+	// WalkerLockHold is how long a snapshot's walker holds a shard at a time.
+	WalkerLockHold = 200 * time.Microsecond
+	// MaxRDBStringBytes is the longest string that a dump may announce; a longer one is corrupt data.
+	MaxRDBStringBytes = MaxBulkBytesDefault
+	// RDBAllocStepBytes is how much is allocated ahead of the bytes really read, so that a false length costs nothing.
+	RDBAllocStepBytes = 1 * MiB
+	// MaxRDBAuxBytes is the longest name or value of a dump's auxiliary field.
+	MaxRDBAuxBytes = 64 * KiB
+	// MaxRDBFunctionBytes is the longest library in a dump.
+	MaxRDBFunctionBytes = 64 * MiB
+)
+
+// Replication's times. Source: redis.conf of Redis 7.
+const (
+	ReplicaPingEveryDefault = 10 * time.Second
+	ReplicationTimeout      = 60 * time.Second
+	ReplicaAckEvery         = 1 * time.Second
+	ReplicaReconnectEvery   = 1 * time.Second
+	// ReplicaHandshakeTimeout is how long a primary may take for each answer of the handshake.
+	ReplicaHandshakeTimeout = 5 * time.Second
+)
+
+// The HTTP endpoint of the AWS API.
+const (
+	// MaxAPIBodyBytes is the longest request.
+	MaxAPIBodyBytes = 1 * MiB
+	// MaxAPIHeaderBytes is the longest header block, request line included.
+	MaxAPIHeaderBytes = 64 * KiB
+	// MaxAPIFormPairs is how many name=value pairs a Query request may hold.
+	MaxAPIFormPairs = 20_000
+	// MaxAPIListIndex is the largest N of a Query list's `.member.N`; MaxAPIListItems how many members a list may have.
+	MaxAPIListIndex = 10_000
+	MaxAPIListItems = 10_000
+	// MaxAPIDepth is how deeply structures may nest in a request.
+	MaxAPIDepth = 16
+	// MaxAPINameBytes is the longest parameter name of a Query request.
+	MaxAPINameBytes = 1 * KiB
+	// APIHeaderTimeout, APIBodyTimeout, APIReplyTimeout and APIIdleTimeout are the server's four patience limits.
+	APIHeaderTimeout = 10 * time.Second
+	APIBodyTimeout   = 30 * time.Second
+	APIReplyTimeout  = 60 * time.Second
+	APIIdleTimeout   = 120 * time.Second
+	// MaxAPIRequestsAtOnce is how many requests are worked on at a time; more wait for a place.
+	MaxAPIRequestsAtOnce = 256
+	// MaxClockSkew is how far a signature's date may be from ours. Source: AWS Signature Version 4.
+	MaxClockSkew = 15 * time.Minute
+	// MaxPresignExpiry is the longest life of a presigned request. Source: AWS Signature Version 4.
+	MaxPresignExpiry = 7 * 24 * time.Hour
+	// MaxSignedHeaders is how many headers a signature may cover.
+	MaxSignedHeaders = 100
+)
+
+// Paging of the ElastiCache API (MaxRecords). Source: the API reference of each Describe operation.
+const (
+	MinPageRecords     = 20
+	MaxPageRecords     = 100
+	DefaultPageRecords = 100
+	// MaxMarkerBytes is the longest Marker that is looked at.
+	MaxMarkerBytes = 1 * KiB
+)
+
+// The ElastiCache API's own bounds. Source: the API reference.
+const (
+	MaxReplicasPerShard = 5
+	MaxTagsPerResource  = 50
+	MaxTagKeyRunes      = 128
+	MaxTagValueRunes    = 256
+	// MaxReplicationGroupIDRunes and MaxCacheClusterIDRunes are the longest identifiers.
+	MaxReplicationGroupIDRunes = 40
+	MaxCacheClusterIDRunes     = 50
+	// EventRetention is how far back DescribeEvents reaches; MaxEventsKept how many are stored at most.
+	EventRetention = 14 * 24 * time.Hour
+	MaxEventsKept  = 100_000
+)
+
+// The control plane's store. etcd refuses requests over 1.5 MiB.
+const (
+	MaxMetaValueBytes = 1 * MiB
+	MaxMetaRequest    = 1536 * KiB
+	// MaxMetaTxnOps is how many operations one transaction may hold; etcd's own default is 128.
+	MaxMetaTxnOps = 100
+	// MaxMetaBytes is the store's quota.
+	MaxMetaBytes = 2 * GiB
+	// MetaTimeout is how long one request to the store may take.
+	MetaTimeout = 5 * time.Second
+	// LeaderLease is how long a planner that has died keeps others from planning.
+	LeaderLease = 5 * time.Second
+)
+
+// The agent and its nodes.
+const (
+	// AdminTimeout is how long a node may take to answer an administrative command.
+	AdminTimeout = 2 * time.Second
+	// ProbeEvery and ProbeFailures decide that a node which does not answer is dead: after ProbeFailures times ProbeEvery.
+	ProbeEvery    = 50 * time.Millisecond
+	ProbeFailures = 4
+	// NodeStartTimeout is how long a node may take from its start to its first answer.
+	NodeStartTimeout = 10 * time.Second
+	// NodeStopTimeout is how long a node may take to save and end before it is killed.
+	NodeStopTimeout = 60 * time.Second
+	// MaxNodesPerHost bounds what one agent runs.
+	MaxNodesPerHost = 500
+	// MaxNodeLogBytes is the size at which a node's log is turned over; MaxNodeLogs how many are kept.
+	MaxNodeLogBytes = 16 * MiB
+	MaxNodeLogs     = 4
+)

@@ -1,0 +1,51 @@
+package resp
+
+import "strconv"
+
+// AppendCommand appends a command as clients send it, an array of bulk strings: also the form of the journal and of the AOF.
+func AppendCommand(dst []byte, args ...[]byte) []byte {
+	dst = AppendHeader(dst, '*', len(args))
+	for _, a := range args {
+		dst = AppendBulk(dst, a)
+	}
+	return dst
+}
+
+// AppendCommandStrings is AppendCommand for strings.
+func AppendCommandStrings(dst []byte, args ...string) []byte {
+	dst = AppendHeader(dst, '*', len(args))
+	for _, a := range args {
+		dst = AppendBulkString(dst, a)
+	}
+	return dst
+}
+
+// AppendHeader appends a type byte, a length and CR LF: the head of an array, a bulk string, or one of RESP3's aggregates.
+func AppendHeader(dst []byte, kind byte, n int) []byte {
+	if n >= 0 && n < 10 {
+		return append(dst, kind, byte('0'+n), '\r', '\n')
+	}
+	dst = strconv.AppendInt(append(dst, kind), int64(n), 10)
+	return append(dst, '\r', '\n')
+}
+
+// AppendBulk appends a bulk string.
+func AppendBulk(dst, b []byte) []byte {
+	dst = append(AppendHeader(dst, '$', len(b)), b...)
+	return append(dst, '\r', '\n')
+}
+
+// AppendBulkString is AppendBulk for a string.
+func AppendBulkString(dst []byte, s string) []byte {
+	dst = append(AppendHeader(dst, '$', len(s)), s...)
+	return append(dst, '\r', '\n')
+}
+
+// AppendBulkInt appends a bulk string that holds the decimal form of n.
+func AppendBulkInt(dst []byte, n int64) []byte {
+	var digits [20]byte
+	return AppendBulk(dst, AppendInt(digits[:0], n))
+}
+
+// AppendInt appends the decimal digits of n, without a type byte or a line end.
+func AppendInt(dst []byte, n int64) []byte { return strconv.AppendInt(dst, n, 10) }
