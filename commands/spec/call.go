@@ -1,0 +1,127 @@
+package spec
+
+import (
+	"github.com/larder-cache/larder/store/keyspace"
+	"github.com/larder-cache/larder/wire/resp"
+)
+
+// KeyRef is one key of a call, with the database of the shard that it is in. The shard's lock is held while the handler runs.
+type KeyRef struct {
+	Name   []byte
+	Hash   uint64
+	DB     *keyspace.DB
+	Arg    int
+	Access Access
+}
+
+// Call is what a handler works on: serial code that knows no lock, socket, clock or file. It belongs to one executor, which
+// uses it again for the next command: a handler keeps nothing of it, and nothing that points into the arena.
+type Call struct {
+	Cmd  *Command
+	Args [][]byte // Args[0] is the name as it was sent
+	Keys []KeyRef // as declared, in the order of the arguments
+	Now  int64    // milliseconds since 1970; one instant for a whole transaction or script
+	DB   int      // the selected database
+	Out  *resp.Writer
+	// Session is the connection (or the script, or the link to the primary) that calls.
+	Session Session
+	// Engine is what the executor does for a handler.
+	Engine Engine
+
+	opts []Option
+}
+
+// Session is what handlers may know of who calls. The engine's own commands know more: they assert its concrete type.
+type Session interface {
+	ID() int64
+	Proto() int // 2 or 3
+	// FromPrimary: the call is part of the replication stream; it is obeyed as it stands and not answered.
+	FromPrimary() bool
+	// InMulti: the call runs within EXEC.
+	InMulti() bool
+	// Subscribed: a RESP2 connection in subscribed mode, which gets PONG as a push.
+	Subscribed() bool
+}
+
+// Engine is what the executor does for a handler, while the call runs.
+type Engine interface {
+	// Read finds a key for reading: an expired key is not there (and is deleted, and the deletion propagated, on a primary),
+	// hits and misses are counted, the access clock is touched.
+	Read(k *KeyRef) keyspace.Entry
+	// Write finds a key for writing: as Read, without counting.
+	Write(k *KeyRef) keyspace.Entry
+	// Modified says that a key's value changed: watchers fail, client caches are told. Every change calls it.
+	Modified(k *KeyRef)
+	// Notify publishes a keyspace event if notify-keyspace-events asks for its class ('$' strings, 'g' generic, 'x' expired, …).
+	Notify(class byte, event string, k *KeyRef)
+	// Dirty counts n changes; a call with any is propagated as it was sent, unless Propagate said otherwise.
+	Dirty(n int)
+	// Propagate gives the commands to journal in place of the call itself; without arguments nothing is. Repeatable: each adds one.
+	Propagate(args ...[]byte)
+	// NoPropagate journals nothing for the call, whatever is dirty.
+	NoPropagate()
+	// EachShard visits the shards one after another, each under its lock, until fn says no. Only with Scope EachShard or AllShards.
+	EachShard(fn func(*keyspace.Shard) bool)
+	// Shard visits one shard under its lock, likewise.
+	Shard(i int, fn func(*keyspace.Shard))
+	// Space is the whole keyspace; its shards are to be reached through EachShard.
+	Space() *keyspace.Space
+	// KeyRef resolves a key that the declaration does not tell, in the selected or another database; its shard is held from then on.
+	KeyRef(db int, name []byte) KeyRef
+	// Free leaves what was taken out of the keyspace to be freed in slices.
+	Free(rest *keyspace.Detached)
+	// FlushedDB says that a database (-1: every one) was emptied: watchers of its keys fail. The shards are held.
+	FlushedDB(db int)
+	// Rand is the executor's source of chance.
+	Rand() uint64
+	// Expired reports whether an entry's time is over at the call's Now.
+	Expired(e keyspace.Entry) bool
+}
+
+// Key is the call's i-th key.
+func (c *Call) Key(i int) *KeyRef { return &c.Keys[i] }
+
+// Options parses the optional arguments from index `from` on by the declaration; false after it has answered a syntax error.
+func (c *Call) Options(from int) ([]Option, bool) {
+	if from >= len(c.Args) {
+		return nil, true
+	}
+	opts, ok := c.Cmd.Options(c.opts[:0], c.Args, from)
+	c.opts = opts
+	if !ok {
+		c.Out.Error(ErrSyntax)
+		return nil, false
+	}
+	return opts, true
+}
+
+// Help answers a container's HELP: lines come in pairs, a subcommand's syntax and, indented by four blanks, what it does.
+func (c *Call) Help(lines ...string) {
+	c.Out.Array(len(lines) + 3)
+	c.Out.Simple(upperString(c.Cmd.Parent().Name) + " <subcommand> [<arg> [value] [opt] ...]. Subcommands are:")
+	for _, l := range lines {
+		c.Out.Simple(l)
+	}
+	c.Out.Simple("HELP")
+	c.Out.Simple("    Print this help.")
+}
+
+// Error texts that many commands share. They are Redis' own, code first.
+const (
+	ErrSyntax     = "ERR syntax error"
+	ErrNotInt     = "ERR value is not an integer or out of range"
+	ErrNotFloat   = "ERR value is not a valid float"
+	ErrWrongType  = "WRONGTYPE Operation against a key holding the wrong kind of value"
+	ErrNoKey      = "ERR no such key"
+	ErrOutOfRange = "ERR value is out of range"
+	ErrOverflow   = "ERR increment or decrement would overflow"
+)
+
+// Int reads an argument as Redis reads integers; false after it has answered the error.
+func (c *Call) Int(arg []byte) (int64, bool) {
+	n, ok := resp.ParseInt(arg)
+	if !ok {
+		c.Out.Error(ErrNotInt)
+	}
+	return n, ok
+}

@@ -1,0 +1,141 @@
+package spec
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Table is all commands of a node. It does not change once made.
+type Table struct {
+	byName map[string]*Command
+	all    []*Command // by ID: commands, each followed by its subcommands
+	top    []*Command
+}
+
+// NewTable checks the declarations, gives every command its ID and its full name, and makes them findable.
+// It fails when a name stands twice, or a declaration contradicts itself.
+func NewTable(sets ...[]*Command) (*Table, error) {
+	t := &Table{byName: map[string]*Command{}}
+	for _, set := range sets {
+		for _, c := range set {
+			if t.byName[c.Name] != nil {
+				return nil, fmt.Errorf("command %q is declared twice", c.Name)
+			}
+			own, err := t.add(c, nil)
+			if err != nil {
+				return nil, err
+			}
+			t.byName[c.Name] = own
+			t.top = append(t.top, own)
+		}
+	}
+	return t, nil
+}
+
+// add takes a copy, so that the declarations themselves never change and several nodes of a process can share them.
+func (t *Table) add(decl, parent *Command) (*Command, error) {
+	c := new(Command)
+	*c = *decl
+	c.parent, c.full, c.id = parent, c.Name, len(t.all)
+	if parent != nil && c.Group == "" {
+		c.Group = parent.Group
+	}
+	if parent != nil {
+		c.full = parent.Name + "|" + c.Name
+	}
+	if err := c.check(); err != nil {
+		return nil, fmt.Errorf("command %q: %w", c.full, err)
+	}
+	t.all = append(t.all, c)
+	subs := make([]*Command, 0, len(decl.Sub))
+	for _, s := range decl.Sub {
+		if slices.ContainsFunc(subs, func(o *Command) bool { return o.Name == s.Name }) {
+			return nil, fmt.Errorf("command %q: subcommand %q is declared twice", c.full, s.Name)
+		}
+		own, err := t.add(s, c)
+		if err != nil {
+			return nil, err
+		}
+		subs = append(subs, own)
+	}
+	c.Sub = subs
+	return c, nil
+}
+
+func (c *Command) check() error {
+	switch {
+	case c.Name == "" || c.Name != strings.ToLower(c.Name):
+		return fmt.Errorf("a name is lower case")
+	case c.Arity == 0:
+		return fmt.Errorf("no arity")
+	case c.Run == nil && len(c.Sub) == 0:
+		return fmt.Errorf("nothing to run")
+	case c.Is(Write | ReadOnly):
+		return fmt.Errorf("both write and readonly")
+	case c.Group == "":
+		return fmt.Errorf("no group")
+	}
+	for _, k := range c.Keys {
+		if !k.Find.NumKeys && k.Find.Step < 1 {
+			return fmt.Errorf("a key spec without a step")
+		}
+		if !c.Is(Write) && k.Access&(RW|OW|RM) != 0 && c.Group != Scripting {
+			return fmt.Errorf("changes a key, and is not declared a write")
+		}
+	}
+	return nil
+}
+
+// Lookup finds a command by name, whatever the case. It does not allocate.
+func (t *Table) Lookup(name []byte) *Command {
+	var buf [32]byte
+	if len(name) > len(buf) {
+		return nil
+	}
+	for i, c := range name {
+		buf[i] = lower(c)
+	}
+	return t.byName[string(buf[:len(name)])]
+}
+
+// Subcommand finds a container's subcommand, whatever the case.
+func (c *Command) Subcommand(name []byte) *Command {
+	for _, s := range c.Sub {
+		if EqualFold(name, s.Name) {
+			return s
+		}
+	}
+	return nil
+}
+
+// Resolve finds the command or subcommand that args call; nil if there is none. For a container whose subcommand is missing
+// or unknown it returns the container itself, and found is false.
+func (t *Table) Resolve(args [][]byte) (c *Command, found bool) {
+	c = t.Lookup(args[0])
+	if c == nil {
+		return nil, false
+	}
+	if len(c.Sub) == 0 {
+		return c, true
+	}
+	if len(args) == 1 {
+		return c, c.Run != nil
+	}
+	if s := c.Subcommand(args[1]); s != nil {
+		return s, true
+	}
+	return c, false
+}
+
+// Len is the number of commands and subcommands.
+func (t *Table) Len() int { return len(t.all) }
+
+// ByID gives the command with an ID.
+func (t *Table) ByID(id int) *Command { return t.all[id] }
+
+// Commands lists the commands, without subcommands, in the order of their declaration.
+func (t *Table) Commands() []*Command { return t.top }
+
+// All lists the commands and subcommands by ID.
+func (t *Table) All() []*Command { return t.all }

@@ -1,0 +1,327 @@
+package engine
+
+import (
+	"net"
+	"sort"
+	"sync"
+	"sync/atomic"
+
+	"github.com/larder-cache/larder/acl"
+	"github.com/larder-cache/larder/commands/spec"
+	"github.com/larder-cache/larder/wire/resp"
+)
+
+// Conn is the connection behind a client: package node's, or a script's or a replication link's stand-in.
+// Its methods may be called from any goroutine; they leave a message for the loop that has the connection.
+type Conn interface {
+	// Resume makes the loop give a parked client's command again, or go on with one that was blocked.
+	Resume()
+	// Do runs fn on the connection's loop, between two commands, and then writes what fn put into the client's Out.
+	Do(fn func())
+	// Close ends the connection; what is in Out is written first if soft.
+	Close(soft bool)
+	// RemoteAddr and LocalAddr are "ip:port", or a unix socket's path with ":0".
+	RemoteAddr() string
+	LocalAddr() string
+	FD() int
+}
+
+// Class is the kind of a client, for output limits and CLIENT KILL TYPE.
+type Class uint8
+
+// The classes.
+const (
+	ClassNormal  Class = iota
+	ClassReplica       // a replica that follows this node
+	ClassPubSub
+	ClassPrimary // the link to the primary
+)
+
+// String is the class's name in CLIENT KILL TYPE and in INFO.
+func (c Class) String() string { return [...]string{"normal", "replica", "pubsub", "master"}[c] }
+
+// Client is one connection's session. The loop that has the connection owns it; others read only Info and what is atomic.
+type Client struct {
+	// Out is the reply buffer. The loop writes it out and empties it.
+	Out resp.Writer
+
+	id            int64
+	conn          Conn
+	db            int
+	authenticated bool
+	user          *acl.User
+	fromPrimary   bool
+	inMulti       bool
+	noTouch       bool
+	admin         bool // came by the admin listener: not held back by pauses
+	lastCmd       *spec.Command
+	lastName      string
+	multi         multi
+	writeOffset   int64 // the journal's offset behind the client's last write: what WAIT waits for
+	detach        func(nc net.Conn, rest []byte)
+	createdMs     int64
+	aux           any
+
+	info    clientInfo
+	blocked atomic.Pointer[Block]
+	killed  atomic.Bool
+}
+
+// clientInfo is what a client publishes for CLIENT LIST, once a turn.
+type clientInfo struct {
+	name, libName, libVer atomic.Pointer[string]
+	db, proto             atomic.Int32
+	lastCmd               atomic.Pointer[spec.Command]
+	lastMs                atomic.Int64
+	queryLen, queryFree   atomic.Int64
+	outLen                atomic.Int64
+	multi                 atomic.Int32 // queued commands, -1 outside MULTI
+	watching              atomic.Int32
+	user                  atomic.Pointer[acl.User]
+	class                 atomic.Uint32
+	noEvict, noTouch      atomic.Bool
+	totalIn, totalOut     atomic.Int64
+	totalCmds             atomic.Int64
+}
+
+// Block is what a blocked client waits for.
+type Block struct {
+	claimed atomic.Bool
+	// OnTimeout writes the reply for a client that waited in vain.
+	OnTimeout func(w *resp.Writer)
+	// DeadlineMs is when that is, ms since 1970; 0: never.
+	DeadlineMs int64
+	// OnGone is called once if the client disconnects while blocked; may be nil.
+	OnGone func()
+}
+
+// registry is all clients of a node.
+type registry struct {
+	mu   sync.Mutex
+	byID map[int64]*Client
+	next int64
+}
+
+// NewClient registers a connection. The default user is logged in if it needs no password.
+func (e *Engine) NewClient(conn Conn) *Client {
+	c := &Client{conn: conn, createdMs: e.Clock.Now().UnixMilli()}
+	c.Out.Proto = 2
+	c.user = e.ACL.Default()
+	c.authenticated = c.user.Rules().NoPass()
+	c.info.user.Store(c.user)
+	c.info.multi.Store(-1)
+	c.info.proto.Store(2)
+	c.info.lastMs.Store(c.createdMs)
+	e.clients.mu.Lock()
+	e.clients.next++
+	c.id = e.clients.next
+	e.clients.byID[c.id] = c
+	e.clients.mu.Unlock()
+	return c
+}
+
+// NewPrimaryClient is the session of the link to the primary: obeyed, not answered, not in any list.
+func (e *Engine) NewPrimaryClient() *Client {
+	c := &Client{fromPrimary: true, authenticated: true, user: e.ACL.Default()}
+	c.Out.Proto = 2
+	return c
+}
+
+// Drop forgets a client whose connection is gone. x is the executor of its loop.
+func (e *Engine) Drop(x *Executor, c *Client) {
+	x.client = c
+	x.unwatch(c)
+	if b := c.blocked.Load(); b != nil && b.claimed.CompareAndSwap(false, true) && b.OnGone != nil {
+		b.OnGone()
+	}
+	e.pause.mu.Lock()
+	delete(e.pause.parked, c)
+	e.pause.mu.Unlock()
+	e.DropDetached(c)
+}
+
+// DropDetached forgets a client that had left its loop.
+func (e *Engine) DropDetached(c *Client) {
+	e.clients.mu.Lock()
+	delete(e.clients.byID, c.id)
+	e.clients.mu.Unlock()
+}
+
+// Clients are all registered clients, by id.
+func (e *Engine) Clients() []*Client {
+	e.clients.mu.Lock()
+	out := make([]*Client, 0, len(e.clients.byID))
+	for _, c := range e.clients.byID {
+		out = append(out, c)
+	}
+	e.clients.mu.Unlock()
+	sort.Slice(out, func(i, j int) bool { return out[i].id < out[j].id })
+	return out
+}
+
+// Client finds a client by id.
+func (e *Engine) Client(id int64) *Client {
+	e.clients.mu.Lock()
+	defer e.clients.mu.Unlock()
+	return e.clients.byID[id]
+}
+
+// NumClients counts the connected clients without the replicas, and the blocked ones.
+func (e *Engine) NumClients() (connected, blocked int) {
+	e.clients.mu.Lock()
+	defer e.clients.mu.Unlock()
+	for _, c := range e.clients.byID {
+		if c.Class() != ClassReplica {
+			connected++
+		}
+		if c.blocked.Load() != nil {
+			blocked++
+		}
+	}
+	return connected, blocked
+}
+
+// Publish makes what CLIENT LIST shows current. The loop calls it at the end of a turn that ran commands of the client.
+func (c *Client) Publish(nowMs, queryLen, queryFree, in, out, cmds int64) {
+	i := &c.info
+	i.db.Store(int32(c.db))
+	i.proto.Store(int32(c.Out.Proto))
+	i.lastCmd.Store(c.lastCmd)
+	i.lastMs.Store(nowMs)
+	i.queryLen.Store(queryLen)
+	i.queryFree.Store(queryFree)
+	i.outLen.Store(int64(len(c.Out.Buf)))
+	i.totalIn.Add(in)
+	i.totalOut.Add(out)
+	i.totalCmds.Add(cmds)
+	n := int32(-1)
+	if c.multi.on {
+		n = int32(len(c.multi.queued))
+	}
+	i.multi.Store(n)
+	i.watching.Store(int32(len(c.multi.watched)))
+}
+
+// ID implements spec.Session.
+func (c *Client) ID() int64 { return c.id }
+
+// Proto implements spec.Session.
+func (c *Client) Proto() int { return c.Out.Proto }
+
+// FromPrimary implements spec.Session.
+func (c *Client) FromPrimary() bool { return c.fromPrimary }
+
+// InMulti implements spec.Session.
+func (c *Client) InMulti() bool { return c.inMulti }
+
+// Subscribed implements spec.Session.
+func (c *Client) Subscribed() bool { return c.Class() == ClassPubSub }
+
+// Authenticated reports whether the client may do more than log in: until then its requests are kept small.
+func (c *Client) Authenticated() bool { return c.authenticated }
+
+// User is who the client is logged in as.
+func (c *Client) User() *acl.User { return c.info.user.Load() }
+
+// Class is the client's kind.
+func (c *Client) Class() Class { return Class(c.info.class.Load()) }
+
+// SetClass changes the client's kind.
+func (c *Client) SetClass(k Class) { c.info.class.Store(uint32(k)) }
+
+// Conn is the connection behind the client.
+func (c *Client) Conn() Conn { return c.conn }
+
+// SetAdmin marks a client of the admin listener. Its loop calls it once, before the first command.
+func (c *Client) SetAdmin() { c.admin = true }
+
+// Admin reports whether the client came by the admin listener.
+func (c *Client) Admin() bool { return c.admin }
+
+// exempt: pauses hold back neither replicas nor the admin connection.
+func (c *Client) exempt() bool { return c.admin || c.Class() == ClassReplica }
+
+// DB is the selected database; SetDB selects one. For the client's own loop.
+func (c *Client) DB() int { return c.db }
+
+// SetDB selects a database, which the caller has checked.
+func (c *Client) SetDB(db int) { c.db = db }
+
+// WriteOffset is the journal's offset behind the client's last write.
+func (c *Client) WriteOffset() int64 { return c.writeOffset }
+
+// SetUser logs the client in.
+func (c *Client) SetUser(u *acl.User) {
+	c.user, c.authenticated = u, true
+	c.info.user.Store(u)
+}
+
+// Aux is what another package keeps with the client (replication: what a replica says of itself). For the client's own loop.
+func (c *Client) Aux() any { return c.aux }
+
+// SetAux sets Aux.
+func (c *Client) SetAux(v any) { c.aux = v }
+
+// Transaction reports whether a MULTI is open.
+func (c *Client) Transaction() bool { return c.multi.on }
+
+// Kill closes the connection from anywhere; soft lets the replies so far out first.
+func (c *Client) Kill(soft bool) {
+	c.killed.Store(true)
+	if c.conn != nil {
+		c.conn.Close(soft)
+	}
+}
+
+// Killed reports whether Kill was called.
+func (c *Client) Killed() bool { return c.killed.Load() }
+
+// Block makes the running command answer later. The handler calls it and returns; the client's further commands wait.
+func (x *Executor) Block(c *Client, b *Block) {
+	c.blocked.Store(b)
+	x.outcome = Blocked
+}
+
+// Detach takes the connection out of its loop when the running command is done: fn gets the socket, which nobody else uses from
+// then on, and the bytes that were read and not yet run. It is called on the loop and must return at once.
+func (x *Executor) Detach(c *Client, fn func(nc net.Conn, rest []byte)) {
+	x.unwatch(c)
+	c.detach = fn
+	x.outcome = Detached
+}
+
+// CloseAfter closes the connection when the running command's reply is written.
+func (x *Executor) CloseAfter() { x.outcome = CloseAfter }
+
+// TakeDetached is what to call once the loop has let go of a detached connection.
+func (c *Client) TakeDetached() func(nc net.Conn, rest []byte) {
+	fn := c.detach
+	c.detach = nil
+	return fn
+}
+
+// BlockedOn is what the client waits for, nil if nothing.
+func (c *Client) BlockedOn() *Block { return c.blocked.Load() }
+
+// Unblock answers a blocked client, from any goroutine, at most once: false if someone else was first.
+func (c *Client) Unblock(b *Block, reply func(w *resp.Writer)) bool {
+	if !b.claimed.CompareAndSwap(false, true) {
+		return false
+	}
+	c.conn.Do(func() {
+		c.blocked.CompareAndSwap(b, nil)
+		reply(&c.Out)
+	})
+	c.conn.Resume()
+	return true
+}
+
+// Tick ends what time ends: pauses, and blocked clients whose time is over. Package node calls it ten times a second or more.
+func (e *Engine) Tick(nowMs int64) {
+	e.endPause(nowMs)
+	for _, c := range e.Clients() {
+		if b := c.blocked.Load(); b != nil && b.DeadlineMs > 0 && nowMs >= b.DeadlineMs && b.OnTimeout != nil {
+			c.Unblock(b, b.OnTimeout)
+		}
+	}
+}

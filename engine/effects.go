@@ -1,0 +1,211 @@
+package engine
+
+import (
+	"github.com/larder-cache/larder/commands/spec"
+	"github.com/larder-cache/larder/engine/journal"
+	"github.com/larder-cache/larder/store/keyspace"
+	"github.com/larder-cache/larder/wire/resp"
+)
+
+// effects is what the running command, or all commands of a transaction, changed: the journal's next record.
+type effects struct {
+	buf   []byte
+	ops   []journal.Op
+	dirty int  // changes of the running command
+	given bool // the running command said what to propagate
+	none  bool // the running command said that nothing is to be propagated
+}
+
+// begin forgets what the last command said; the operations stay until they are committed.
+func (f *effects) begin() { f.dirty, f.given, f.none = 0, false, false }
+
+func (f *effects) add(db int, args ...[]byte) {
+	start := len(f.buf)
+	f.buf = resp.AppendCommand(f.buf, args...)
+	f.ops = append(f.ops, journal.Op{DB: db, Start: start, End: len(f.buf)})
+}
+
+func (f *effects) reset() {
+	f.buf, f.ops = f.buf[:0], f.ops[:0]
+	if cap(f.buf) > maxKeptBuffer {
+		f.buf = nil
+	}
+}
+
+// maxKeptBuffer is how big a scratch buffer may be to be kept for the next command.
+const maxKeptBuffer = 1 << 20
+
+// finish turns the running command's changes into operations. The primary's own stream is journaled as received, not here.
+func (x *Executor) finish() {
+	f := &x.fx
+	if f.dirty == 0 {
+		return
+	}
+	x.turn.dirty += uint64(f.dirty)
+	if f.given || f.none || x.client.fromPrimary || !x.e.Journal.On() {
+		return
+	}
+	f.add(x.call.DB, x.call.Args...)
+}
+
+// commit journals what was collected. The shards are still held.
+func (x *Executor) commit() {
+	f := &x.fx
+	if len(f.ops) > 0 {
+		x.client.writeOffset = x.e.Journal.Append(f.buf, f.ops)
+		f.reset()
+	}
+}
+
+// The methods below are spec.Engine, for the handlers.
+
+// Read implements spec.Engine.
+func (x *Executor) Read(k *spec.KeyRef) keyspace.Entry {
+	ent := x.live(k)
+	if ent.Found() {
+		x.turn.hits++
+		x.touch(ent)
+	} else {
+		x.turn.misses++
+	}
+	return ent
+}
+
+// Write implements spec.Engine.
+func (x *Executor) Write(k *spec.KeyRef) keyspace.Entry {
+	ent := x.live(k)
+	if ent.Found() {
+		x.touch(ent)
+	}
+	return ent
+}
+
+// live finds a key that is not expired. An expired one is deleted on the way, by whoever may.
+func (x *Executor) live(k *spec.KeyRef) keyspace.Entry {
+	ent := k.DB.Find(k.Hash, k.Name)
+	if !ent.Found() || !x.Expired(ent) {
+		return ent
+	}
+	if x.mayExpire() {
+		x.expire(k)
+	}
+	return keyspace.Entry{}
+}
+
+// Expired implements spec.Engine. What comes from the primary is obeyed: there a key lives until the primary deletes it.
+func (x *Executor) Expired(ent keyspace.Entry) bool {
+	at := ent.ExpireAt()
+	return at >= 0 && at < x.call.Now && !x.client.fromPrimary
+}
+
+// mayExpire: a replica waits for its primary's DEL, and during a pause or a load nothing may change.
+func (x *Executor) mayExpire() bool {
+	return x.e.Gate()&(GateReplica|GateLoading|GatePauseWrite|GatePauseAll) == 0
+}
+
+var del = []byte("DEL")
+
+func (x *Executor) expire(k *spec.KeyRef) {
+	x.fx.expired(x, k)
+	k.DB.Delete(k.Hash, k.Name)
+	x.turn.expired++
+	x.Notify('x', "expired", k)
+	x.Modified(k)
+}
+
+func (f *effects) expired(x *Executor, k *spec.KeyRef) {
+	if x.e.Journal.On() {
+		f.add(x.keyDB(k), del, k.Name)
+	}
+}
+
+// keyDB is the number of the database that a key is in.
+func (x *Executor) keyDB(k *spec.KeyRef) int { return k.DB.Index() }
+
+func (x *Executor) touch(ent keyspace.Entry) {
+	if !x.client.noTouch {
+		ent.SetLRU(x.lruClock)
+	}
+}
+
+// Modified implements spec.Engine.
+func (x *Executor) Modified(k *spec.KeyRef) {
+	s := &x.e.shards[x.e.Space.ShardOf(k.Hash)]
+	if s.watchers != nil {
+		s.touchWatchers(watchKey{db: x.keyDB(k), key: string(k.Name)})
+	}
+}
+
+// Notify implements spec.Engine.
+func (x *Executor) Notify(class byte, event string, k *spec.KeyRef) {
+	if x.e.Events != nil {
+		x.e.Events(x.keyDB(k), class, event, k.Name)
+	}
+}
+
+// Dirty implements spec.Engine.
+func (x *Executor) Dirty(n int) { x.fx.dirty += n }
+
+// Propagate implements spec.Engine.
+func (x *Executor) Propagate(args ...[]byte) {
+	if len(args) == 0 {
+		x.fx.none = true
+		return
+	}
+	x.fx.given = true
+	if x.e.Journal.On() && !x.client.fromPrimary {
+		x.fx.add(x.call.DB, args...)
+	}
+}
+
+// NoPropagate implements spec.Engine.
+func (x *Executor) NoPropagate() { x.fx.none = true }
+
+// EachShard implements spec.Engine. Within a transaction the shards are held already.
+func (x *Executor) EachShard(fn func(*keyspace.Shard) bool) {
+	for i := range x.e.shards {
+		more := true
+		x.Shard(i, func(s *keyspace.Shard) { more = fn(s) })
+		if !more {
+			return
+		}
+	}
+}
+
+// Shard implements spec.Engine.
+func (x *Executor) Shard(i int, fn func(*keyspace.Shard)) {
+	if x.held.has(i) {
+		fn(x.e.shards[i].ks)
+		return
+	}
+	x.e.WithShard(i, fn)
+}
+
+// Space implements spec.Engine.
+func (x *Executor) Space() *keyspace.Space { return x.e.Space }
+
+// KeyRef implements spec.Engine. The shard must be among those that the call holds: a command that reaches other keys than it
+// declares has Scope AllShards.
+func (x *Executor) KeyRef(db int, name []byte) spec.KeyRef {
+	h := x.e.Space.Hash(name)
+	i := x.e.Space.ShardOf(h)
+	if !x.held.has(i) {
+		panic("engine: " + x.call.Cmd.FullName() + " reaches a key whose shard it does not hold")
+	}
+	return spec.KeyRef{Name: name, Hash: h, DB: x.e.shards[i].ks.DB(db)}
+}
+
+// Rand implements spec.Engine.
+func (x *Executor) Rand() uint64 { return x.rand.Uint64() }
+
+// Free implements spec.Engine.
+func (x *Executor) Free(d *keyspace.Detached) { x.e.Free(d) }
+
+// FlushedDB implements spec.Engine.
+func (x *Executor) FlushedDB(db int) {
+	for i := range x.e.shards {
+		if x.held.has(i) {
+			x.e.shards[i].touchAll(db)
+		}
+	}
+}

@@ -1,0 +1,179 @@
+// Package engine runs commands: it locks the shards that a command's keys are in, checks what may refuse it, runs its handler,
+// journals what it changed, and lets go. MULTI, WATCH, pauses, the client registry and the expiry cycle are here too.
+//
+// It has no socket, file or goroutine of its own, and no command of a data type: package node brings connections and time,
+// package commands the handlers. The rules that keep it correct on all cores:
+//
+//   - A command has all its shards before it runs. It tries them all, and if one is taken it lets go of the rest and waits
+//     holding nothing (locks.go). So whoever holds a shard is running, and ends.
+//   - What may refuse a command because of the node's state (role, pause, loading) is one word, the gate, read after the locks
+//     are held. Whoever changes it holds all shards for that instant: Barrier. So once a change returns, no command that
+//     began under the old state is still running.
+//   - The journal is appended while the shards are held (executor.go), so its order is the order of the changes.
+//   - No slice of arena memory outlives its shard's lock: replies and journal copy.
+//
+// A panic under a shard's lock is not recovered: the data may be half changed. It ends the process.
+//
+// Reading order: engine.go, locks.go, executor.go, effects.go, client.go, multi.go, pause.go, expire.go.
+package engine
+
+import (
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+
+	"github.com/larder-cache/larder/acl"
+	"github.com/larder-cache/larder/base/clock"
+	"github.com/larder-cache/larder/commands/spec"
+	"github.com/larder-cache/larder/engine/journal"
+	"github.com/larder-cache/larder/store/keyspace"
+)
+
+// Gate bits say what refuses commands now. They change only within Barrier.
+type Gate uint32
+
+const (
+	// GateReplica: the node follows a primary; clients' writes are refused if GateReadOnly is set too, and nothing expires by itself.
+	GateReplica Gate = 1 << iota
+	// GateReadOnly: replica-read-only.
+	GateReadOnly
+	// GateLoading: data is being loaded.
+	GateLoading
+	// GateStale: the link to the primary is down, and replica-serve-stale-data is no.
+	GateStale
+	// GatePauseWrite and GatePauseAll: CLIENT PAUSE.
+	GatePauseWrite
+	GatePauseAll
+	// GateFewReplicas: fewer good replicas than min-replicas-to-write.
+	GateFewReplicas
+	// GateDiskError: the last snapshot failed and stop-writes-on-bgsave-error is yes.
+	GateDiskError
+)
+
+// Config is what an Engine is made of.
+type Config struct {
+	Space   *keyspace.Space
+	Shards  int // as in Space
+	Journal *journal.Journal
+	Table   *spec.Table
+	ACL     *acl.ACL
+	Clock   clock.Clock
+	// Memory tells used memory and the bound (0: none), both in bytes; called before commands that may need more.
+	Memory func() (used, max int64)
+	// Events gets keyspace events; nil while nobody wants any.
+	Events func(db int, class byte, event string, key []byte)
+	Seed   uint64 // of the executors' chance
+	// Version is what HELLO tells.
+	Version string
+}
+
+// Engine is the state that executors share.
+type Engine struct {
+	Config
+	shards []shard
+	gate   atomic.Uint32
+	// token is held by whoever takes shards while holding some, or all of them: one at a time.
+	token sync.Mutex
+
+	exec       *spec.Command // EXEC, whose shards are those of what is queued
+	steering   []bool        // by command ID: runs at once within MULTI
+	unpausable []bool        // by command ID: CLIENT and its subcommands, by which a pause is ended
+
+	clients registry
+	pause   pause
+	stats   Stats
+	seeds   atomic.Uint64
+	cycle   atomic.Pointer[Cycle]
+}
+
+// shard is a part of the keyspace and its lock, alone on its cache lines.
+type shard struct {
+	mu       sync.Mutex
+	ks       *keyspace.Shard
+	watchers map[watchKey][]*watch // nil while no key of the shard is watched
+	_        [40]byte
+}
+
+// New makes an engine around a keyspace.
+func New(cfg Config) *Engine {
+	e := &Engine{Config: cfg, shards: make([]shard, cfg.Shards)}
+	for i := range e.shards {
+		e.shards[i].ks = cfg.Space.Shard(i)
+	}
+	e.exec = cfg.Table.Lookup([]byte("exec"))
+	for _, c := range cfg.Table.All() {
+		e.steering = append(e.steering, steersTransaction(c))
+		e.unpausable = append(e.unpausable, c.Name == "client" || c.Parent() != nil && c.Parent().Name == "client")
+	}
+	e.clients.byID = map[int64]*Client{}
+	e.pause.parked = map[*Client]struct{}{}
+	e.stats.commands = make([]commandCounters, cfg.Table.Len())
+	return e
+}
+
+// Gate is what refuses commands now.
+func (e *Engine) Gate() Gate { return Gate(e.gate.Load()) }
+
+// SetGate sets and clears gate bits, with all shards held: when it returns, no command that began before is still running.
+func (e *Engine) SetGate(set, clear Gate) {
+	e.Barrier(func() { e.SetGateLocked(set, clear) })
+}
+
+// SetGateLocked is SetGate for a caller that is within Barrier already.
+func (e *Engine) SetGateLocked(set, clear Gate) {
+	e.gate.Store(uint32((e.Gate() &^ clear) | set))
+}
+
+// Barrier runs fn with every shard held. fn must be short: nothing else runs meanwhile.
+func (e *Engine) Barrier(fn func()) {
+	e.token.Lock()
+	defer e.token.Unlock()
+	e.lockAll()
+	e.stats.allShardLocks.Add(1)
+	fn()
+	e.unlockAll()
+}
+
+// EachShard runs fn for every shard, one after another, each under its lock, until fn says no.
+func (e *Engine) EachShard(fn func(*keyspace.Shard) bool) {
+	for i := range e.shards {
+		e.lock(i)
+		more := fn(e.shards[i].ks)
+		e.unlock(i)
+		if !more {
+			return
+		}
+	}
+}
+
+// WithShard runs fn under the lock of one shard.
+func (e *Engine) WithShard(i int, fn func(*keyspace.Shard)) {
+	e.lock(i)
+	fn(e.shards[i].ks)
+	e.unlock(i)
+}
+
+// Put stores a loaded key under its shard's lock, replacing what is there: for loading snapshots, never journaled.
+func (e *Engine) Put(db int, key, value []byte, expireAt int64) {
+	h := e.Space.Hash(key)
+	i := e.Space.ShardOf(h)
+	e.lock(i)
+	e.shards[i].ks.DB(db).SetString(h, key, value, expireAt)
+	e.unlock(i)
+}
+
+func (e *Engine) newRand() *rand.Rand {
+	return rand.New(rand.NewPCG(e.Seed, e.seeds.Add(1)))
+}
+
+// FlushAllLocked empties all databases at once, for a load; nothing is journaled. The caller is within Barrier.
+func (e *Engine) FlushAllLocked() {
+	for i := range e.shards {
+		for db := range e.Space.Databases() {
+			if e.shards[i].ks.Used(db) {
+				e.Free(e.shards[i].ks.Flush(db))
+			}
+		}
+		e.shards[i].touchAll(-1)
+	}
+}

@@ -1,0 +1,327 @@
+package engine
+
+import (
+	"math/rand/v2"
+
+	"github.com/larder-cache/larder/commands/spec"
+)
+
+// Outcome is what became of a command.
+type Outcome uint8
+
+const (
+	// Done: the command ran or was refused; its reply, if any, is in the client's Out.
+	Done Outcome = iota
+	// Parked: not run yet (a pause). The same bytes are to be given again when the client is resumed.
+	Parked
+	// Blocked: taken, and answered later through the client's Unblock; its further commands wait.
+	Blocked
+	// CloseAfter: answer, then close the connection.
+	CloseAfter
+	// Detached: the connection leaves the loop; the client's TakeDetached says to whom (a replica's feed).
+	Detached
+)
+
+// Executor runs commands one at a time; every loop has its own. It is not for concurrent use.
+type Executor struct {
+	e      *Engine
+	call   spec.Call
+	client *Client
+	pos    []spec.KeyPos
+	keys   []spec.KeyRef
+	shards []uint16 // shard of each key
+	held   lockSet
+	fx     effects
+	turn   turn
+	rand   *rand.Rand
+
+	wallMs   int64 // wall clock at the start of the turn, ms
+	monoBase int64 // monotonic clock at the same moment, ns
+	monoLast int64 // when the last command ended, ns
+	lruClock uint32
+
+	inExec  bool
+	outcome Outcome // what the handler made of the call
+}
+
+// NewExecutor makes an executor for one loop.
+func (e *Engine) NewExecutor() *Executor {
+	x := &Executor{e: e, rand: e.newRand()}
+	x.turn.commands = make([]commandTurn, e.Table.Len())
+	x.call.Engine = x
+	return x
+}
+
+// BeginTurn reads the clock: a loop calls it before the commands of one batch.
+func (x *Executor) BeginTurn() {
+	x.monoBase = x.e.Clock.MonoNanos()
+	x.monoLast = x.monoBase
+	x.wallMs = x.e.Clock.Now().UnixMilli()
+	x.lruClock = uint32(x.wallMs/1000) & 0xFFFFFF
+}
+
+// EndTurn publishes what the turn counted and wakes the journal's readers.
+func (x *Executor) EndTurn() {
+	x.e.stats.add(&x.turn)
+	x.e.Journal.Wake()
+}
+
+// now is the time of the next command, ms since 1970.
+func (x *Executor) now() int64 { return x.wallMs + (x.monoLast-x.monoBase)/1e6 }
+
+// Run runs one command of a client: args[0] is its name, and all are valid until Run returns. len(args) > 0.
+func (x *Executor) Run(c *Client, args [][]byte) Outcome {
+	cmd, found := x.resolve(c, args)
+	if !found {
+		return x.reject(c, nil, x.unknown(cmd, args))
+	}
+	if !cmd.ArityOK(len(args)) {
+		return x.reject(c, cmd, "ERR wrong number of arguments for '"+cmd.FullName()+"' command")
+	}
+	pos, err := cmd.Keys.Positions(x.pos[:0], args)
+	x.pos = pos
+	if err != nil {
+		// Without its keys nothing can be locked or allowed; the handlers would refuse such a call as well.
+		return x.reject(c, cmd, "ERR "+err.Error())
+	}
+	if msg := x.refusedBefore(c, cmd, args); msg != "" {
+		return x.reject(c, cmd, msg)
+	}
+	if c.multi.on && !x.e.steering[cmd.ID()] {
+		return x.queue(c, cmd, args)
+	}
+	return x.runLocked(c, cmd, args)
+}
+
+// steersTransaction: these run at once though a transaction is open; all others are queued.
+func steersTransaction(cmd *spec.Command) bool {
+	switch cmd.FullName() {
+	case "exec", "discard", "multi", "watch", "quit", "reset":
+		return true
+	}
+	return false
+}
+
+func (x *Executor) resolve(c *Client, args [][]byte) (*spec.Command, bool) {
+	if c.lastCmd != nil && c.lastCmd.Parent() == nil && len(c.lastCmd.Sub) == 0 && string(args[0]) == c.lastName {
+		return c.lastCmd, true
+	}
+	cmd, found := x.e.Table.Resolve(args)
+	if found {
+		c.lastCmd = cmd
+		if string(args[0]) != c.lastName {
+			c.lastName = string(args[0])
+		}
+	}
+	return cmd, found
+}
+
+// unknown is the error text for a command that does not exist; cmd is its container, if that does.
+func (x *Executor) unknown(container *spec.Command, args [][]byte) string {
+	if container != nil && len(args) == 1 {
+		return "ERR wrong number of arguments for '" + container.Name + "' command"
+	}
+	if container != nil {
+		return "ERR unknown subcommand '" + clip(args[1], 128) + "'. Try " + upper(container.Name) + " HELP."
+	}
+	msg := "ERR unknown command '" + clip(args[0], 128) + "', with args beginning with: "
+	room := 128
+	for _, a := range args[1:] {
+		if room <= 0 {
+			break
+		}
+		s := clip(a, room)
+		room -= len(s)
+		msg += "'" + s + "' "
+	}
+	return msg
+}
+
+func clip(b []byte, n int) string {
+	if len(b) > n {
+		b = b[:n]
+	}
+	return string(b)
+}
+
+// refusedBefore is what refuses a command before any lock is taken: who calls, and memory.
+func (x *Executor) refusedBefore(c *Client, cmd *spec.Command, args [][]byte) string {
+	if c.fromPrimary {
+		return ""
+	}
+	if cmd.Is(spec.OnlyFromPrimary) {
+		return x.unknown(nil, args)
+	}
+	if !c.authenticated && !cmd.Is(spec.NoAuth) {
+		return "NOAUTH Authentication required."
+	}
+	if r := c.user.Rules(); !r.Unrestricted() && !cmd.Is(spec.NoAuth) {
+		if msg := r.Denied(cmd, args, x.pos); msg != "" {
+			x.turn.aclDenied++
+			return msg
+		}
+	}
+	if c.multi.on && cmd.Is(spec.NoMulti) {
+		return "ERR Command not allowed inside a transaction"
+	}
+	if cmd.Is(spec.DenyOOM) && x.outOfMemory() {
+		return "OOM command not allowed when used memory > 'maxmemory'."
+	}
+	return ""
+}
+
+func (x *Executor) outOfMemory() bool {
+	used, limit := x.e.Memory()
+	return limit > 0 && used > limit
+}
+
+// refusedAfter is what refuses a command once its shards are held. park is true when it is to be tried again later instead.
+func (x *Executor) refusedAfter(c *Client, cmd *spec.Command, g Gate) (msg string, park bool) {
+	if c.fromPrimary {
+		return "", false
+	}
+	write := cmd.Is(spec.Write) || (cmd == x.e.exec && c.multi.writes)
+	switch {
+	case g&GateLoading != 0 && !cmd.Is(spec.Loading):
+		return "LOADING Redis is loading the dataset in memory", false
+	case write && g&GateDiskError != 0 && g&GateReplica == 0:
+		return "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. " +
+			"Commands that may modify the data set are disabled, because this instance is configured to report errors during writes " +
+			"if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error.", false
+	case write && g&GateFewReplicas != 0 && g&GateReplica == 0:
+		return "NOREPLICAS Not enough good replicas to write.", false
+	case write && g&(GateReplica|GateReadOnly) == GateReplica|GateReadOnly:
+		return "READONLY You can't write against a read only replica.", false
+	case g&GateStale != 0 && g&GateReplica != 0 && !cmd.Is(spec.Stale):
+		return "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.", false
+	case g&GatePauseAll != 0 && !c.exempt() && !x.e.unpausable[cmd.ID()]:
+		return "", true
+	case g&GatePauseWrite != 0 && !c.exempt() && (write || cmd.Is(spec.MayReplicate)):
+		return "", true
+	}
+	return "", false
+}
+
+// runLocked takes the shards, checks the gate, runs the command, journals and lets go.
+func (x *Executor) runLocked(c *Client, cmd *spec.Command, args [][]byte) Outcome {
+	x.client = c
+	x.prepare(c, cmd, args)
+	x.lockFor(c, cmd)
+	if g := x.e.Gate(); g != 0 {
+		if msg, park := x.refusedAfter(c, cmd, g); park {
+			x.e.parkLocked(c)
+			x.release()
+			return Parked
+		} else if msg != "" {
+			x.release()
+			return x.reject(c, cmd, msg)
+		}
+	}
+	x.bindKeys()
+	x.outcome = Done
+	x.invoke(cmd)
+	x.commit()
+	x.release()
+	return x.outcome
+}
+
+// prepare fills the call.
+func (x *Executor) prepare(c *Client, cmd *spec.Command, args [][]byte) {
+	x.call.Cmd, x.call.Args, x.call.DB, x.call.Session, x.call.Out = cmd, args, c.db, c, &c.Out
+	if !x.inExec {
+		x.call.Now = x.now()
+	}
+	x.keys, x.shards = x.keys[:0], x.shards[:0]
+	for _, p := range x.pos {
+		h := x.e.Space.Hash(args[p.Arg])
+		x.keys = append(x.keys, spec.KeyRef{Name: args[p.Arg], Hash: h, Arg: p.Arg, Access: p.Access})
+		x.shards = append(x.shards, uint16(x.e.Space.ShardOf(h)))
+	}
+	x.call.Keys = x.keys
+}
+
+// lockFor takes what the command's scope and keys need, and remembers it in held.
+func (x *Executor) lockFor(c *Client, cmd *spec.Command) {
+	switch {
+	case cmd == x.e.exec && c.multi.on:
+		x.lockTransaction(c)
+	case cmd.Scope == spec.AllShards:
+		x.holdAll()
+	case cmd.Scope == spec.ShardZero:
+		x.held.add(0)
+		x.e.lock(0)
+	case len(x.shards) == 1:
+		i := int(x.shards[0])
+		x.held.add(i)
+		x.e.lock(i)
+	case len(x.shards) > 1:
+		for _, i := range x.shards {
+			x.held.add(int(i))
+		}
+		x.e.lockMany(&x.held)
+	}
+}
+
+func (x *Executor) holdAll() {
+	x.held = fullSet(len(x.e.shards))
+	x.e.lockMany(&x.held)
+	x.turn.allShardLocks++
+}
+
+func (x *Executor) release() {
+	switch {
+	case x.held.empty():
+		return
+	case len(x.shards) == 1 && x.call.Cmd.Scope == spec.KeyShards && x.call.Cmd != x.e.exec:
+		x.e.unlock(int(x.shards[0]))
+	default:
+		x.e.unlockMany(&x.held)
+	}
+	x.held = lockSet{}
+}
+
+// bindKeys finds the database of each key, which may be made only under its shard's lock.
+func (x *Executor) bindKeys() {
+	for i := range x.keys {
+		x.keys[i].DB = x.e.shards[x.shards[i]].ks.DB(x.call.DB)
+	}
+}
+
+// invoke runs the handler, and counts.
+func (x *Executor) invoke(cmd *spec.Command) {
+	x.fx.begin()
+	start := len(x.call.Out.Buf)
+	cmd.Run(&x.call)
+	x.finish()
+	end := x.e.Clock.MonoNanos()
+	x.turn.ran(cmd.ID(), end-x.monoLast, x.call.Out.Buf[start:])
+	x.monoLast = end
+}
+
+// reject answers an error for a command that was not run. Within MULTI the transaction is lost.
+func (x *Executor) reject(c *Client, cmd *spec.Command, msg string) Outcome {
+	if c.multi.on {
+		c.multi.failed = true
+	}
+	if c.multi.on && cmd != nil && cmd == x.e.exec {
+		x.discard(c)
+		msg = "EXECABORT Transaction discarded because of: " + msg
+	}
+	start := len(c.Out.Buf)
+	c.Out.Error(msg)
+	x.turn.rejected(cmd, c.Out.Buf[start:])
+	return Done
+}
+
+func upper(s string) string {
+	b := []byte(s)
+	for i := range b {
+		if 'a' <= b[i] && b[i] <= 'z' {
+			b[i] -= 'a' - 'A'
+		}
+	}
+	return string(b)
+}
+
+// NowMs is the wall clock at the start of the turn, ms since 1970.
+func (x *Executor) NowMs() int64 { return x.wallMs }

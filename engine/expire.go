@@ -1,0 +1,132 @@
+package engine
+
+import (
+	"sync"
+
+	"github.com/larder-cache/larder/base/limits"
+	"github.com/larder-cache/larder/commands/spec"
+	"github.com/larder-cache/larder/store/keyspace"
+)
+
+// sampleKeys is how many volatile keys one step of the expiry cycle looks at before it lets go of the shard.
+const sampleKeys = 64
+
+// Cycle is the background work of an engine, in small steps under one shard's lock at a time: expired keys are deleted, and
+// what was flushed or unlinked is freed. One goroutine uses it.
+type Cycle struct {
+	x   *Executor
+	cl  *Client
+	pos map[place]uint64 // where the expiry of a database of a shard goes on
+
+	mu   sync.Mutex
+	free []*keyspace.Detached
+}
+
+// place is a database of a shard.
+type place struct{ shard, db int }
+
+// NewCycle makes the background work of an engine. Only one is to be used.
+func (e *Engine) NewCycle() *Cycle {
+	c := &Cycle{x: e.NewExecutor(), cl: &Client{}, pos: map[place]uint64{}}
+	e.cycle.Store(c)
+	return c
+}
+
+// Free leaves something to be freed in slices. The caller may hold shards.
+func (e *Engine) Free(d *keyspace.Detached) {
+	if d == nil {
+		return
+	}
+	c := e.cycle.Load()
+	if c == nil {
+		return // memory of an engine without background work stays: it is a test's
+	}
+	c.mu.Lock()
+	c.free = append(c.free, d)
+	c.mu.Unlock()
+}
+
+// Run goes once through all shards. It takes as long as there is work, never more than limits.ActiveExpireBudget under one lock.
+func (c *Cycle) Run() {
+	c.freeSome()
+	for i := range c.x.e.shards {
+		c.expireShard(i)
+	}
+	c.x.EndTurn()
+}
+
+// expireShard deletes what is expired in one shard, as long as a good part of what it looks at is.
+func (c *Cycle) expireShard(i int) {
+	for again := true; again; {
+		c.x.BeginTurn()
+		c.x.e.lock(i)
+		c.x.e.shards[i].ks.SetClock(c.x.lruClock)
+		if c.x.client = c.cl; !c.x.mayExpire() {
+			c.x.e.unlock(i)
+			return
+		}
+		c.x.held.add(i)
+		again = c.expireLocked(i)
+		c.x.commit()
+		c.x.held = lockSet{}
+		c.x.e.unlock(i)
+		c.x.e.Journal.Wake()
+	}
+}
+
+func (c *Cycle) expireLocked(i int) (again bool) {
+	x, ks := c.x, c.x.e.shards[i].ks
+	x.call.Now = x.now()
+	for db := range x.e.Space.Databases() {
+		if !ks.Used(db) || ks.DB(db).Volatile() == 0 {
+			continue
+		}
+		d, at := ks.DB(db), place{i, db}
+		s := d.SampleExpired(c.pos[at], x.call.Now, sampleKeys, func(ent keyspace.Entry) bool {
+			k := spec.KeyRef{Name: append([]byte(nil), ent.Key()...), DB: d}
+			k.Hash = x.e.Space.Hash(k.Name)
+			x.expire(&k)
+			return true
+		})
+		c.pos[at] = s.Next
+		again = again || s.Expired*10 > s.Checked && s.Expired > 0
+	}
+	return again
+}
+
+// freeSome frees a slice of everything that waits to be freed.
+func (c *Cycle) freeSome() {
+	c.mu.Lock()
+	waiting := c.free
+	c.free = nil
+	c.mu.Unlock()
+	var left []*keyspace.Detached
+	for _, d := range waiting {
+		done := false
+		for slice := 0; !done && slice < freeSlices; slice++ {
+			c.x.e.WithShard(d.Shard(), func(*keyspace.Shard) { done = d.FreeSome(freeKeys) })
+		}
+		if !done {
+			left = append(left, d)
+		}
+	}
+	c.mu.Lock()
+	c.free = append(left, c.free...)
+	c.mu.Unlock()
+}
+
+// freeKeys are freed under one hold of a shard's lock, freeSlices times a run.
+const (
+	freeKeys   = 500
+	freeSlices = 64
+)
+
+// Waiting is how many flushed databases and unlinked values still wait to be freed.
+func (c *Cycle) Waiting() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.free)
+}
+
+// ExpireEvery is how often Run is to be called.
+const ExpireEvery = limits.ActiveExpireEvery

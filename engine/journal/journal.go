@@ -1,0 +1,249 @@
+// Package journal is the one ordered record of what changed: the replication stream, kept for as long as its readers and the
+// backlog need it. An offset counts its bytes, as Redis' replication offset does.
+//
+// Executors append while they hold the shards that a change is in, so the order of two changes of one key is the order in
+// which they were made. Readers (a replica's feed, later the append-only file, slot moves and durable acknowledgements) each
+// go at their own pace; one that falls too far behind is cut, never waited for.
+//
+// It is memory only: it opens no file and no socket, and knows nothing of who reads.
+package journal
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+
+	"github.com/larder-cache/larder/base/invariant"
+	"github.com/larder-cache/larder/wire/resp"
+)
+
+// blockSize is how many bytes of the stream one block holds: big enough that readers write well-filled packets, small enough
+// that an idle backlog costs little.
+const blockSize = 64 << 10
+
+// ErrGone says that the stream no longer goes back to the offset asked for, or does not reach it yet.
+var ErrGone = errors.New("journal: the offset is not in the backlog")
+
+// ErrCut says that a reader fell further behind than its limit, and was cut.
+var ErrCut = errors.New("journal: the reader fell too far behind")
+
+// Config bounds a journal.
+type Config struct {
+	Backlog int64 // bytes kept for readers that come back; ≥ 1
+}
+
+// Journal is safe for concurrent use. A new one is off: appending costs one flag read and keeps nothing.
+type Journal struct {
+	on atomic.Bool
+
+	mu      sync.Mutex
+	backlog int64
+	end     atomic.Int64 // offset just behind the last byte; written under mu, read without (INFO, WAIT)
+	blocks  [][]byte     // all full but the last
+	first   int64        // offset of blocks[0][0]; first ≤ end
+	db      int          // the database selected in the stream, -1: unknown to a reader that starts here
+	readers []*Reader
+	pending atomic.Bool // bytes were appended that readers have not been told of
+}
+
+// New makes a journal that is off and stands at offset 0.
+func New(cfg Config) *Journal {
+	return &Journal{backlog: max(cfg.Backlog, 1), db: -1}
+}
+
+// On reports whether anything is kept. Executors look at it before they encode an effect.
+func (j *Journal) On() bool { return j.on.Load() }
+
+// Start switches the journal on at the offset given: what was kept is dropped and readers are cut.
+// The caller holds all shards, so that no change is half in.
+func (j *Journal) Start(offset int64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.reset(offset)
+	j.on.Store(true)
+}
+
+// Stop switches it off. The offset stays where it is. The caller holds all shards.
+func (j *Journal) Stop() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.reset(j.end.Load())
+	j.on.Store(false)
+}
+
+func (j *Journal) reset(offset int64) {
+	for len(j.readers) > 0 {
+		j.readers[0].cutLocked(ErrGone)
+	}
+	j.first, j.db = offset, -1
+	j.end.Store(offset)
+	j.blocks = nil
+}
+
+// End is the offset behind the last byte.
+func (j *Journal) End() int64 { return j.end.Load() }
+
+// Op is one command in an executor's buffer, and the database that it works on.
+type Op struct {
+	DB         int
+	Start, End int // in the buffer
+}
+
+// Append adds the commands of one atomic effect, encoded as RESP in buf and told apart by ops; more than one are wrapped in
+// MULTI and EXEC. The caller holds the shards that the effect is in. It returns the offset behind them.
+func (j *Journal) Append(buf []byte, ops []Op) int64 {
+	if len(ops) == 0 || !j.on.Load() {
+		return j.end.Load()
+	}
+	j.mu.Lock()
+	if len(ops) > 1 {
+		j.selectDB(ops[0].DB)
+		j.write(multi)
+	}
+	for _, op := range ops {
+		j.selectDB(op.DB)
+		j.write(buf[op.Start:op.End])
+	}
+	if len(ops) > 1 {
+		j.write(exec)
+	}
+	end := j.end.Load()
+	j.mu.Unlock()
+	j.pending.Store(true)
+	return end
+}
+
+var (
+	multi = []byte("*1\r\n$5\r\nMULTI\r\n")
+	exec  = []byte("*1\r\n$4\r\nEXEC\r\n")
+)
+
+// AppendRaw adds bytes of a primary's stream as they were received; a replica's own stream is its primary's.
+func (j *Journal) AppendRaw(b []byte) int64 {
+	j.mu.Lock()
+	j.write(b)
+	end := j.end.Load()
+	j.mu.Unlock()
+	j.pending.Store(true)
+	return end
+}
+
+// ForgetDB makes the next effect say its database, for a reader that begins at the present end (a full resync).
+// The caller holds all shards.
+func (j *Journal) ForgetDB() {
+	j.mu.Lock()
+	j.db = -1
+	j.mu.Unlock()
+}
+
+// SelectedDB is the database selected in the stream at its end, -1 when it must be said again.
+func (j *Journal) SelectedDB() int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.db
+}
+
+// SetSelectedDB tells what is selected at the end: after a replica's raw bytes, when it is promoted and goes on itself.
+func (j *Journal) SetSelectedDB(db int) {
+	j.mu.Lock()
+	j.db = db
+	j.mu.Unlock()
+}
+
+func (j *Journal) selectDB(db int) {
+	if db == j.db {
+		return
+	}
+	j.db = db
+	var num [20]byte
+	j.write(resp.AppendCommand(nil, []byte("SELECT"), appendUint(num[:0], db)))
+}
+
+func appendUint(dst []byte, n int) []byte {
+	if n >= 10 {
+		dst = appendUint(dst, n/10)
+	}
+	return append(dst, byte('0'+n%10))
+}
+
+func (j *Journal) write(b []byte) {
+	for len(b) > 0 {
+		last := len(j.blocks) - 1
+		if last < 0 || len(j.blocks[last]) == cap(j.blocks[last]) {
+			j.trim()
+			j.blocks = append(j.blocks, make([]byte, 0, blockSize))
+			last = len(j.blocks) - 1
+		}
+		room := min(cap(j.blocks[last])-len(j.blocks[last]), len(b))
+		j.blocks[last] = append(j.blocks[last], b[:room]...)
+		b = b[room:]
+		j.end.Add(int64(room))
+	}
+}
+
+// trim drops the blocks that neither the backlog nor a reader within its limit needs, before a new one is begun.
+func (j *Journal) trim() {
+	end := j.end.Load()
+	keep := end - j.backlog
+	for i := len(j.readers) - 1; i >= 0; i-- {
+		r := j.readers[i]
+		if end-r.pos > r.limit {
+			r.cutLocked(ErrCut)
+			continue
+		}
+		keep = min(keep, r.pos)
+	}
+	for len(j.blocks) > 0 && j.first+blockSize <= keep {
+		j.blocks[0] = nil
+		j.blocks = j.blocks[1:]
+		j.first += blockSize
+	}
+	invariant.Check(j.first <= end, "journal: first ≤ end")
+}
+
+// startLocked is the oldest offset that a returning reader may begin at: a block may hold more than the backlog promises.
+func (j *Journal) startLocked() int64 { return max(j.first, j.end.Load()-j.backlog) }
+
+// Range is the offsets that a returning reader can begin at: from start up to and including end.
+func (j *Journal) Range() (start, end int64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.startLocked(), j.end.Load()
+}
+
+// SetBacklog changes how many bytes are kept.
+func (j *Journal) SetBacklog(n int64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.backlog = max(n, 1)
+	j.trim()
+}
+
+// Backlog is how many bytes are kept at most for readers that come back.
+func (j *Journal) Backlog() int64 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.backlog
+}
+
+// Memory is how many bytes the journal holds.
+func (j *Journal) Memory() int64 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return int64(len(j.blocks)) * blockSize
+}
+
+// Wake tells waiting readers of what was appended. Loops call it once a turn: one wake-up for many commands.
+func (j *Journal) Wake() {
+	if !j.pending.Load() || !j.pending.CompareAndSwap(true, false) {
+		return
+	}
+	j.mu.Lock()
+	for _, r := range j.readers {
+		select {
+		case r.wake <- struct{}{}:
+		default:
+		}
+	}
+	j.mu.Unlock()
+}

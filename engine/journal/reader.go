@@ -1,0 +1,99 @@
+package journal
+
+import (
+	"context"
+	"slices"
+)
+
+// Reader reads the stream from an offset on. One goroutine uses it; Close and the journal may cut it from elsewhere.
+type Reader struct {
+	j     *Journal
+	wake  chan struct{}
+	limit int64 // bytes it may be behind
+
+	// guarded by j.mu
+	pos int64 // the next offset to read
+	err error // why it ended
+}
+
+// Reader begins to read at offset from. ErrGone when the backlog does not reach back to it or from lies ahead of the end.
+// A reader more than limit bytes behind is cut with ErrCut.
+func (j *Journal) Reader(from, limit int64) (*Reader, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if from < j.startLocked() || from > j.end.Load() {
+		return nil, ErrGone
+	}
+	r := &Reader{j: j, pos: from, limit: limit, wake: make(chan struct{}, 1)}
+	j.readers = append(j.readers, r)
+	return r, nil
+}
+
+// Next appends bytes to dst, up to its capacity, waiting until there are some; dst must have room. It fails with ErrCut or
+// ErrGone when the reader was cut, and with ctx's error when that ends.
+func (r *Reader) Next(ctx context.Context, dst []byte) ([]byte, error) {
+	for {
+		out, err := r.take(dst)
+		if err != nil || len(out) > len(dst) {
+			return out, err
+		}
+		select {
+		case <-ctx.Done():
+			return dst, ctx.Err()
+		case <-r.wake:
+		}
+	}
+}
+
+// take appends what there is, without waiting.
+func (r *Reader) take(dst []byte) ([]byte, error) {
+	j := r.j
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if r.err != nil {
+		return dst, r.err
+	}
+	end := j.end.Load()
+	for r.pos < end && len(dst) < cap(dst) {
+		i := int((r.pos - j.first) / blockSize)
+		b := j.blocks[i][(r.pos-j.first)%blockSize:]
+		n := min(len(b), cap(dst)-len(dst))
+		dst = append(dst, b[:n]...)
+		r.pos += int64(n)
+	}
+	return dst, nil
+}
+
+// Pos is the offset of the next byte to read.
+func (r *Reader) Pos() int64 {
+	r.j.mu.Lock()
+	defer r.j.mu.Unlock()
+	return r.pos
+}
+
+// SetLimit changes how far behind the reader may be.
+func (r *Reader) SetLimit(n int64) {
+	r.j.mu.Lock()
+	r.limit = n
+	r.j.mu.Unlock()
+}
+
+// Close ends the reader. Closing twice is fine.
+func (r *Reader) Close() {
+	r.j.mu.Lock()
+	defer r.j.mu.Unlock()
+	r.cutLocked(context.Canceled)
+}
+
+func (r *Reader) cutLocked(err error) {
+	if r.err == nil {
+		r.err = err
+	}
+	if i := slices.Index(r.j.readers, r); i >= 0 {
+		r.j.readers = slices.Delete(r.j.readers, i, i+1)
+	}
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,101 @@
+package engine
+
+import "math/bits"
+
+// maxShards bounds the shards of a node (limits.MaxShards); a lock set is a bit for each.
+const maxShards = 256
+
+// lockSet is a set of shards.
+type lockSet [maxShards / 64]uint64
+
+func (s *lockSet) add(i int)           { s[i>>6] |= 1 << (i & 63) }
+func (s *lockSet) has(i int) bool      { return s[i>>6]&(1<<(i&63)) != 0 }
+func (s *lockSet) union(o *lockSet)    { s[0] |= o[0]; s[1] |= o[1]; s[2] |= o[2]; s[3] |= o[3] }
+func (s *lockSet) empty() bool         { return s[0]|s[1]|s[2]|s[3] == 0 }
+func (s *lockSet) each(fn func(i int)) { s.all(func(i int) bool { fn(i); return true }) }
+
+// all visits the members in ascending order until fn says no, and reports whether it never did.
+func (s *lockSet) all(fn func(i int) bool) bool {
+	for w, word := range s {
+		for word != 0 {
+			if !fn(w<<6 + bits.TrailingZeros64(word)) {
+				return false
+			}
+			word &= word - 1
+		}
+	}
+	return true
+}
+
+// fullSet is all shards of an engine with n.
+func fullSet(n int) (s lockSet) {
+	for i := range n {
+		s.add(i)
+	}
+	return s
+}
+
+func (e *Engine) lock(i int) {
+	s := &e.shards[i]
+	s.mu.Lock()
+	s.ks.Heap().Lock()
+}
+
+func (e *Engine) tryLock(i int) bool {
+	s := &e.shards[i]
+	if !s.mu.TryLock() {
+		return false
+	}
+	s.ks.Heap().Lock()
+	return true
+}
+
+func (e *Engine) unlock(i int) {
+	s := &e.shards[i]
+	s.ks.Heap().Unlock()
+	s.mu.Unlock()
+}
+
+// lockMany takes all shards of a set. It never waits while it holds one: if a shard is taken it lets go of the others, waits
+// for that one with empty hands, and tries the rest again.
+func (e *Engine) lockMany(set *lockSet) {
+	waited := -1
+	for {
+		if waited >= 0 {
+			e.lock(waited)
+		}
+		first, busy := waited, -1
+		if set.all(func(i int) bool {
+			if i == first || e.tryLock(i) {
+				return true
+			}
+			busy = i
+			return false
+		}) {
+			return
+		}
+		set.all(func(i int) bool {
+			if i < busy && i != first {
+				e.unlock(i)
+			}
+			return i < busy
+		})
+		if first >= 0 {
+			e.unlock(first)
+		}
+		waited = busy
+	}
+}
+
+func (e *Engine) unlockMany(set *lockSet) { set.each(e.unlock) }
+
+func (e *Engine) lockAll() {
+	set := fullSet(len(e.shards))
+	e.lockMany(&set)
+}
+
+func (e *Engine) unlockAll() {
+	for i := range e.shards {
+		e.unlock(i)
+	}
+}

@@ -1,0 +1,252 @@
+package engine
+
+import (
+	"bytes"
+
+	"github.com/larder-cache/larder/commands/spec"
+)
+
+// multi is a client's transaction.
+type multi struct {
+	on      bool
+	failed  bool // a command could not be queued: EXEC will abort
+	writes  bool
+	size    int64 // bytes held by the queue
+	queued  []queued
+	watched []*watch
+}
+
+type queued struct {
+	cmd  *spec.Command
+	args [][]byte
+	pos  []spec.KeyPos
+}
+
+// watchKey names a watched key within its shard.
+type watchKey struct {
+	db  int
+	key string
+}
+
+// watch is one WATCH of one client on one key.
+type watch struct {
+	client  *Client
+	key     watchKey
+	hash    uint64
+	expired bool // the key was already expired when WATCH saw it: its later deletion is no change
+	touched bool // guarded by the shard's lock
+}
+
+// touchWatchers fails the transactions of those who watch a key. The shard is held.
+func (s *shard) touchWatchers(k watchKey) {
+	for _, w := range s.watchers[k] {
+		w.touched = true
+	}
+}
+
+// touchAll fails the transactions of those who watch any key of a database (-1: of any) in the shard.
+func (s *shard) touchAll(db int) {
+	for k, ws := range s.watchers {
+		if db >= 0 && k.db != db {
+			continue
+		}
+		for _, w := range ws {
+			w.touched = true
+		}
+	}
+}
+
+// queue keeps a command for EXEC.
+func (x *Executor) queue(c *Client, cmd *spec.Command, args [][]byte) Outcome {
+	q := queued{cmd: cmd, pos: append([]spec.KeyPos(nil), x.pos...)}
+	q.args = make([][]byte, len(args))
+	for i, a := range args {
+		q.args[i] = bytes.Clone(a)
+		c.multi.size += int64(len(a))
+	}
+	c.multi.queued = append(c.multi.queued, q)
+	c.multi.writes = c.multi.writes || cmd.Is(spec.Write) || cmd.Is(spec.MayReplicate)
+	c.Out.Simple("QUEUED")
+	return Done
+}
+
+// lockTransaction takes the shards of the queued and of the watched keys.
+func (x *Executor) lockTransaction(c *Client) {
+	all := false
+	for _, q := range c.multi.queued {
+		all = all || q.cmd.Scope == spec.EachShard || q.cmd.Scope == spec.AllShards
+		if q.cmd.Scope == spec.ShardZero {
+			x.held.add(0)
+		}
+		for _, p := range q.pos {
+			x.held.add(x.e.Space.ShardOf(x.e.Space.Hash(q.args[p.Arg])))
+		}
+	}
+	for _, w := range c.multi.watched {
+		x.held.add(x.e.Space.ShardOf(w.hash))
+	}
+	if all {
+		x.holdAll()
+		return
+	}
+	x.e.lockMany(&x.held)
+}
+
+func multiRun(c *spec.Call) {
+	cl := c.Session.(*Client)
+	if cl.multi.on {
+		c.Out.Error("ERR MULTI calls can not be nested")
+		return
+	}
+	cl.multi.on = true
+	c.Out.OK()
+}
+
+func discardRun(c *spec.Call) {
+	cl := c.Session.(*Client)
+	if !cl.multi.on {
+		c.Out.Error("ERR DISCARD without MULTI")
+		return
+	}
+	c.Engine.(*Executor).discard(cl)
+	c.Out.OK()
+}
+
+// discard ends a transaction and its watches. Only shards that are not held are locked for it.
+func (x *Executor) discard(c *Client) {
+	x.unwatch(c)
+	c.multi = multi{watched: c.multi.watched}
+}
+
+func watchRun(c *spec.Call) {
+	cl, x := c.Session.(*Client), c.Engine.(*Executor)
+	if cl.multi.on {
+		c.Out.Error("ERR WATCH inside MULTI is not allowed")
+		return
+	}
+	for i := range c.Keys {
+		x.watch(cl, &c.Keys[i])
+	}
+	c.Out.OK()
+}
+
+func (x *Executor) watch(c *Client, k *spec.KeyRef) {
+	key := watchKey{db: x.call.DB, key: string(k.Name)}
+	for _, w := range c.multi.watched {
+		if w.key == key {
+			return
+		}
+	}
+	ent := k.DB.Find(k.Hash, k.Name)
+	w := &watch{client: c, key: key, hash: k.Hash, expired: ent.Found() && x.Expired(ent)}
+	s := &x.e.shards[x.e.Space.ShardOf(k.Hash)]
+	if s.watchers == nil {
+		s.watchers = map[watchKey][]*watch{}
+	}
+	s.watchers[key] = append(s.watchers[key], w)
+	c.multi.watched = append(c.multi.watched, w)
+}
+
+func unwatchRun(c *spec.Call) {
+	c.Engine.(*Executor).unwatch(c.Session.(*Client))
+	c.Out.OK()
+}
+
+// unwatch takes a client's watches out of their shards.
+func (x *Executor) unwatch(c *Client) {
+	for _, w := range c.multi.watched {
+		i := x.e.Space.ShardOf(w.hash)
+		if x.held.has(i) {
+			x.e.shards[i].dropWatch(w)
+			continue
+		}
+		x.e.lock(i)
+		x.e.shards[i].dropWatch(w)
+		x.e.unlock(i)
+	}
+	c.multi.watched = nil
+}
+
+func (s *shard) dropWatch(w *watch) {
+	ws := s.watchers[w.key]
+	for i := range ws {
+		if ws[i] == w {
+			ws[i] = ws[len(ws)-1]
+			ws = ws[:len(ws)-1]
+			break
+		}
+	}
+	if len(ws) > 0 {
+		s.watchers[w.key] = ws
+		return
+	}
+	if delete(s.watchers, w.key); len(s.watchers) == 0 {
+		s.watchers = nil
+	}
+}
+
+// watchFailed reports whether a watched key changed or expired since WATCH. The shards are held.
+func (x *Executor) watchFailed(c *Client) bool {
+	for _, w := range c.multi.watched {
+		if w.touched {
+			return true
+		}
+		if w.expired {
+			continue
+		}
+		db := x.e.shards[x.e.Space.ShardOf(w.hash)].ks.DB(w.key.db)
+		if ent := db.Find(w.hash, []byte(w.key.key)); ent.Found() && x.Expired(ent) {
+			return true
+		}
+	}
+	return false
+}
+
+func execRun(c *spec.Call) {
+	cl, x := c.Session.(*Client), c.Engine.(*Executor)
+	if !cl.multi.on {
+		c.Out.Error("ERR EXEC without MULTI")
+		return
+	}
+	switch {
+	case cl.multi.failed:
+		c.Out.Error("EXECABORT Transaction discarded because of previous errors.")
+	case x.watchFailed(cl):
+		c.Out.NullArray()
+	default:
+		x.runQueued(cl)
+	}
+	x.discard(cl)
+}
+
+// runQueued runs the transaction's commands one after another, on shards that are all held, at one instant.
+func (x *Executor) runQueued(c *Client) {
+	q := c.multi.queued
+	exec := x.call.Cmd
+	c.Out.Array(len(q))
+	x.inExec, c.inMulti = true, true
+	c.multi.on = false
+	for i := range q {
+		x.runQueuedOne(c, &q[i])
+	}
+	x.inExec, c.inMulti = false, false
+	// The EXEC itself is counted and released by runLocked, which needs it in the call again.
+	x.call.Cmd, x.keys, x.shards = exec, x.keys[:0], x.shards[:0]
+	x.fx.begin()
+}
+
+func (x *Executor) runQueuedOne(c *Client, q *queued) {
+	if !c.fromPrimary {
+		// Permissions may have changed since the command was queued.
+		if r := c.user.Rules(); !r.Unrestricted() {
+			if msg := r.Denied(q.cmd, q.args, q.pos); msg != "" {
+				c.Out.Error(msg)
+				return
+			}
+		}
+	}
+	x.pos = append(x.pos[:0], q.pos...)
+	x.prepare(c, q.cmd, q.args)
+	x.bindKeys()
+	x.invoke(q.cmd)
+}

@@ -1,0 +1,75 @@
+package engine
+
+import "sync"
+
+// pause is CLIENT PAUSE: until when, and who waits.
+type pause struct {
+	mu     sync.Mutex
+	until  int64 // ms since 1970; 0: no pause
+	mode   Gate  // GatePauseAll or GatePauseWrite
+	parked map[*Client]struct{}
+}
+
+// Pause holds commands back until a time (ms since 1970): all of them, or writes only. A second pause can make the first
+// longer and stricter, not shorter. When it returns, no held-back command is running any more.
+func (e *Engine) Pause(until int64, all bool) {
+	e.Barrier(func() {
+		p := &e.pause
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.until = max(p.until, until)
+		if all || p.mode == GatePauseAll {
+			p.mode = GatePauseAll
+		} else {
+			p.mode = GatePauseWrite
+		}
+		e.SetGateLocked(p.mode, (GatePauseAll|GatePauseWrite)&^p.mode)
+	})
+}
+
+// Unpause ends a pause now and resumes those who were held back.
+func (e *Engine) Unpause() {
+	e.Barrier(func() {
+		e.pause.mu.Lock()
+		e.pause.until, e.pause.mode = 0, 0
+		e.pause.mu.Unlock()
+		e.SetGateLocked(0, GatePauseAll|GatePauseWrite)
+	})
+	e.resumeParked()
+}
+
+// PauseUntil is when the pause ends (ms since 1970), 0 if there is none; all tells its kind.
+func (e *Engine) PauseUntil() (until int64, all bool) {
+	e.pause.mu.Lock()
+	defer e.pause.mu.Unlock()
+	return e.pause.until, e.pause.mode == GatePauseAll
+}
+
+// parkLocked remembers a client whose command is held back. A shard of the command may be held; the gate that parked it is set,
+// so whoever clears it comes after and finds the client here.
+func (e *Engine) parkLocked(c *Client) {
+	e.pause.mu.Lock()
+	e.pause.parked[c] = struct{}{}
+	e.pause.mu.Unlock()
+	// A command without a key holds no shard: the pause may have ended in between.
+	if e.Gate()&(GatePauseAll|GatePauseWrite) == 0 {
+		e.resumeParked()
+	}
+}
+
+func (e *Engine) resumeParked() {
+	e.pause.mu.Lock()
+	parked := e.pause.parked
+	e.pause.parked = map[*Client]struct{}{}
+	e.pause.mu.Unlock()
+	for c := range parked {
+		c.conn.Resume()
+	}
+}
+
+// endPause ends a pause whose time is over.
+func (e *Engine) endPause(nowMs int64) {
+	if until, _ := e.PauseUntil(); until != 0 && nowMs >= until {
+		e.Unpause()
+	}
+}

@@ -1,0 +1,271 @@
+package node
+
+import (
+	"fmt"
+	"runtime"
+	"sort"
+	"strconv"
+	"strings"
+
+	"github.com/larder-cache/larder/commands/glob"
+	"github.com/larder-cache/larder/commands/spec"
+	"github.com/larder-cache/larder/engine"
+)
+
+// connectionCommands are those about connections.
+func (n *Node) connectionCommands() []*spec.Command {
+	return append(engine.Connection(), engine.ClientCommands()...)
+}
+
+// serverCommands are those about the node itself.
+func (n *Node) serverCommands() []*spec.Command {
+	const admin = spec.Admin | spec.NoScript
+	// Those that hold all shards for an instant can't be part of a transaction, which holds some.
+	sub := func(name, since, doc string, arity int, run func(*spec.Call), args ...spec.Arg) *spec.Command {
+		return &spec.Command{Name: name, Since: since, Doc: doc, Complex: "O(N) when N is the number of configuration parameters provided",
+			Arity: arity, Flags: admin | spec.Loading | spec.Stale | spec.NoMulti, Args: args, Run: run}
+	}
+	return []*spec.Command{
+		{Name: "config", Since: "2.0.0", Doc: "A container for server configuration commands.", Complex: "Depends on subcommand.", Group: spec.Server, Arity: -2,
+			Sub: []*spec.Command{
+				sub("get", "2.0.0", "Returns the effective values of configuration parameters.", -3, n.configGet, spec.Many(spec.Str("parameter"))),
+				sub("set", "2.0.0", "Sets configuration parameters in-flight.", -4, n.configSet,
+					spec.Many(spec.Block("data", spec.Str("parameter"), spec.Str("value")))),
+				sub("resetstat", "2.0.0", "Resets the server's statistics.", 2, n.configResetStat),
+				sub("rewrite", "2.8.0", "Persists the effective configuration to file.", 2, configRewrite),
+			}},
+		{Name: "info", Since: "1.0.0", Doc: "Returns information and statistics about the server.", Complex: "O(1)", Group: spec.Server, Arity: -1,
+			Flags: spec.Loading | spec.Stale, Categories: spec.CatDangerous, Tips: []string{"nondeterministic_output", "request_policy:all_shards", "response_policy:special"},
+			Args: spec.Args(spec.Opt(spec.Many(spec.Str("section")))), Run: n.infoRun},
+		{Name: "save", Since: "1.0.0", Doc: "Synchronously saves the database(s) to disk.", Complex: "O(N) where N is the total number of keys in all databases",
+			Group: spec.Server, Arity: 1, Flags: admin | spec.NoAsyncLoading | spec.NoMulti, Run: n.saveRun},
+		{Name: "bgsave", Since: "1.0.0", Doc: "Asynchronously saves the database(s) to disk.", Complex: "O(1)", Group: spec.Server, Arity: -1,
+			Flags: admin | spec.NoAsyncLoading, Args: spec.Args(spec.Opt(spec.Token("SCHEDULE"))), Run: n.bgsaveRun},
+		{Name: "lastsave", Since: "1.0.0", Doc: "Returns the Unix timestamp of the last successful save to disk.", Complex: "O(1)", Group: spec.Server, Arity: 1,
+			Flags: spec.Loading | spec.Stale | spec.Fast, Categories: spec.CatAdmin | spec.CatDangerous, Tips: []string{"nondeterministic_output"}, Run: n.lastsaveRun},
+		{Name: "shutdown", Since: "1.0.0", Doc: "Synchronously saves the database(s) to disk and shuts down the Redis server.",
+			Complex: "O(N) when saving, where N is the total number of keys in all databases when saving data, otherwise O(1)", Group: spec.Server, Arity: -1,
+			Flags: admin | spec.Loading | spec.Stale | spec.NoMulti | spec.AllowBusy,
+			Args: spec.Args(spec.Opt(spec.OneOf("save-selector", spec.Token("NOSAVE"), spec.Token("SAVE"))), spec.Opt(spec.Token("NOW")),
+				spec.Opt(spec.Token("FORCE")), spec.Opt(spec.Token("ABORT"))), Run: n.shutdownRun},
+		{Name: "time", Since: "2.6.0", Doc: "Returns the server time.", Complex: "O(1)", Group: spec.Server, Arity: 1,
+			Flags: spec.Loading | spec.Stale | spec.Fast, Tips: []string{"nondeterministic_output"}, Run: n.timeRun},
+	}
+}
+
+func (n *Node) timeRun(c *spec.Call) {
+	us := n.clock.Now().UnixMicro()
+	c.Out.Array(2)
+	c.Out.BulkString(strconv.FormatInt(us/1e6, 10))
+	c.Out.BulkString(strconv.FormatInt(us%1e6, 10))
+}
+
+func (n *Node) configGet(c *spec.Call) {
+	var found []*value
+	seen := map[*value]bool{}
+	var names []string
+	for _, pattern := range c.Args[2:] {
+		for name, v := range n.cfg.byName {
+			if glob.Match(pattern, []byte(name), true) && (!seen[v] || name == v.p.alias) && !hidden(v.p) {
+				seen[v] = true
+				names = append(names, name)
+			}
+		}
+	}
+	sort.Strings(names)
+	names = compact(names)
+	for _, name := range names {
+		found = append(found, n.cfg.byName[name])
+	}
+	c.Out.Map(len(found))
+	for i, v := range found {
+		c.Out.BulkString(names[i])
+		c.Out.BulkString(v.string())
+	}
+}
+
+// hidden: users with their passwords are ACL LIST's business.
+func hidden(p *param) bool { return p.name == "user" }
+
+func compact(s []string) []string {
+	out := s[:0]
+	for i, v := range s {
+		if i == 0 || v != s[i-1] {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// configSet sets all of the parameters given, or none.
+func (n *Node) configSet(c *spec.Call) {
+	if len(c.Args)%2 != 0 {
+		c.Out.Error(fmt.Sprintf("ERR wrong number of arguments for '%s' command", c.Cmd.FullName()))
+		return
+	}
+	n.cfg.mu.Lock()
+	defer n.cfg.mu.Unlock()
+	var undo []func()
+	restore := func() {
+		for i := len(undo) - 1; i >= 0; i-- {
+			undo[i]()
+		}
+	}
+	changed := map[string]bool{}
+	for i := 2; i+1 < len(c.Args); i += 2 {
+		name, val := strings.ToLower(string(c.Args[i])), string(c.Args[i+1])
+		v := n.cfg.byName[name]
+		if msg := settable(v, name, changed); msg != "" {
+			restore()
+			c.Out.Error("ERR " + msg)
+			return
+		}
+		old := v.string()
+		if err := v.set(val); err != nil {
+			restore()
+			c.Out.Error("ERR CONFIG SET failed (possibly related to argument '" + name + "') - " + err.Error())
+			return
+		}
+		undo = append(undo, func() { v.set(old) })
+		changed[v.p.name] = true
+	}
+	if name, err := n.apply(changed); err != nil {
+		restore()
+		n.apply(changed)
+		c.Out.Error("ERR CONFIG SET failed (possibly related to argument '" + name + "') - " + err.Error())
+		return
+	}
+	c.Out.OK()
+}
+
+func settable(v *value, name string, changed map[string]bool) string {
+	switch {
+	case v == nil:
+		return "Unknown option or number of arguments for CONFIG SET - '" + name + "'"
+	case v.p.immutable:
+		return "CONFIG SET failed (possibly related to argument '" + name + "') - can't set immutable config"
+	case changed[v.p.name]:
+		return "CONFIG SET failed (possibly related to argument '" + name + "') - duplicate parameter"
+	}
+	return ""
+}
+
+// apply carries changed parameters into effect; most are read where they matter.
+func (n *Node) apply(changed map[string]bool) (string, error) {
+	if changed["bind"] || changed["port"] || changed["shared-bind"] {
+		name := "bind"
+		if changed["port"] {
+			name = "port"
+		}
+		if err := n.listen(); err != nil {
+			n.log.Warn(err.Error())
+			return name, fmt.Errorf("Unable to listen on this %s: %w", name, err)
+		}
+	}
+	if changed["proto-max-bulk-len"] {
+		n.applyLimits()
+	}
+	if changed["requirepass"] {
+		n.acl.SetDefaultPassword(n.cfg.get("requirepass").string())
+	}
+	if changed["repl-backlog-size"] {
+		n.journal.SetBacklog(n.cfg.get("repl-backlog-size").int())
+	}
+	if changed["loglevel"] {
+		n.logLevel()
+	}
+	return "", nil
+}
+
+func (n *Node) configResetStat(c *spec.Call) {
+	n.engine.ResetStats()
+	n.shared.stats.reset()
+	n.peak.reset()
+	c.Out.OK()
+}
+
+func configRewrite(c *spec.Call) {
+	c.Out.Error("ERR CONFIG REWRITE is not built in this version")
+}
+
+func (n *Node) saveRun(c *spec.Call) {
+	if err := n.saver.foreground(); err != nil {
+		c.Out.Error("ERR " + err.Error())
+		return
+	}
+	c.Out.OK()
+}
+
+func (n *Node) bgsaveRun(c *spec.Call) {
+	schedule := len(c.Args) == 2 && spec.EqualFold(c.Args[1], "schedule")
+	if len(c.Args) > 1 && !schedule {
+		c.Out.Error(spec.ErrSyntax)
+		return
+	}
+	switch {
+	// The snapshot begins with all shards held, and EXEC holds some: it begins right after.
+	case c.Session.InMulti():
+		go n.saver.background()
+		c.Out.Simple("Background saving started")
+	case n.saver.background():
+		c.Out.Simple("Background saving started")
+	case schedule && n.saver.schedule():
+		c.Out.Simple("Background saving scheduled")
+	default:
+		c.Out.Error("ERR Background save already in progress")
+	}
+}
+
+func (n *Node) lastsaveRun(c *spec.Call) { c.Out.Int(n.saver.status().lastSave.Unix()) }
+
+func (n *Node) shutdownRun(c *spec.Call) {
+	opts, ok := c.Options(1)
+	if !ok {
+		return
+	}
+	given := map[string]bool{}
+	for _, o := range opts {
+		given[o.Arg.Name] = true
+	}
+	if given["abort"] {
+		if len(given) > 1 {
+			c.Out.Error(spec.ErrSyntax)
+			return
+		}
+		c.Out.Error("ERR No shutdown in progress.")
+		return
+	}
+	save := n.cfg.get("save").string() != ""
+	if given["save"] || given["nosave"] {
+		save = given["save"]
+	}
+	n.log.Warn("User requested shutdown...")
+	if err := n.Shutdown(save, given["force"]); err != nil {
+		c.Out.Error("ERR Errors trying to SHUTDOWN. Check logs.")
+		return
+	}
+	c.Engine.(*engine.Executor).CloseAfter()
+}
+
+// Shutdown saves if asked, and then lets whoever waits for Done end the process. With force a failed save does not keep it alive.
+func (n *Node) Shutdown(save, force bool) error {
+	n.saver.abort()
+	if save {
+		n.log.Info("Saving the final RDB snapshot before exiting.")
+		if err := n.saver.foreground(); err != nil {
+			n.log.Warn("Error trying to save the DB, can't exit.", "error", err)
+			if !force {
+				return err
+			}
+		}
+	}
+	n.downOnce.Do(func() { close(n.shutdown) })
+	return nil
+}
+
+func (n *Node) logLevel() {
+	n.level.Set(slogLevel(n.cfg.get("loglevel").string()))
+}
+
+// goVersion is INFO's gcc_version line's cousin.
+func goVersion() string { return runtime.Version() }

@@ -1,0 +1,325 @@
+package node
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"sort"
+	"strconv"
+	"strings"
+	"sync/atomic"
+
+	"github.com/larder-cache/larder/commands/spec"
+	"github.com/larder-cache/larder/store/keyspace"
+)
+
+// section is one part of INFO; its lines are in Redis' words and order.
+type section struct {
+	name  string
+	title string
+	extra bool // only with "all" or "everything", or by name
+	write func(n *Node, w *infoWriter)
+}
+
+var sections = []section{
+	{"server", "Server", false, infoServer}, {"clients", "Clients", false, infoClients}, {"memory", "Memory", false, infoMemory},
+	{"persistence", "Persistence", false, infoPersistence}, {"stats", "Stats", false, infoStats}, {"replication", "Replication", false, infoReplication},
+	{"cpu", "CPU", false, infoCPU}, {"modules", "Modules", false, func(*Node, *infoWriter) {}}, {"commandstats", "Commandstats", true, infoCommandstats},
+	{"errorstats", "Errorstats", false, infoErrorstats}, {"cluster", "Cluster", false, func(_ *Node, w *infoWriter) { w.int("cluster_enabled", 0) }},
+	{"keyspace", "Keyspace", false, infoKeyspace},
+}
+
+type infoWriter struct{ b strings.Builder }
+
+func (w *infoWriter) str(name, v string)         { w.b.WriteString(name + ":" + v + "\r\n") }
+func (w *infoWriter) int(name string, v int64)   { w.str(name, strconv.FormatInt(v, 10)) }
+func (w *infoWriter) uint(name string, v uint64) { w.str(name, strconv.FormatUint(v, 10)) }
+func (w *infoWriter) bool(name string, v bool) {
+	if v {
+		w.int(name, 1)
+		return
+	}
+	w.int(name, 0)
+}
+
+// bytes writes a size, and the same for people.
+func (w *infoWriter) bytes(name string, v int64) {
+	w.int(name, v)
+	w.str(name+"_human", human(v))
+}
+
+func human(n int64) string {
+	f, units := float64(n), []string{"B", "K", "M", "G", "T"}
+	i := 0
+	for ; f >= 1024 && i < len(units)-1; i++ {
+		f /= 1024
+	}
+	if i == 0 {
+		return strconv.FormatInt(n, 10) + "B"
+	}
+	return fmt.Sprintf("%.2f%s", f, units[i])
+}
+
+func (n *Node) infoRun(c *spec.Call) {
+	want := map[string]bool{}
+	def := len(c.Args) == 1
+	all := false
+	for _, a := range c.Args[1:] {
+		switch s := strings.ToLower(string(a)); s {
+		case "default":
+			def = true
+		case "all", "everything":
+			all = true
+		default:
+			want[s] = true
+		}
+	}
+	w := &infoWriter{}
+	for i := range sections {
+		s := &sections[i]
+		if all || def && !s.extra || want[s.name] {
+			if w.b.Len() > 0 {
+				w.b.WriteString("\r\n")
+			}
+			w.b.WriteString("# " + s.title + "\r\n")
+			s.write(n, w)
+		}
+	}
+	c.Out.Verbatim("txt", w.b.String())
+}
+
+func infoServer(n *Node, w *infoWriter) {
+	now := n.clock.Now()
+	up := int64(now.Sub(n.started).Seconds())
+	w.str("redis_version", RedisVersion)
+	w.str("server_name", "larder")
+	w.str("larder_version", buildVersion())
+	w.str("redis_git_sha1", "00000000")
+	w.str("redis_git_dirty", "0")
+	w.str("redis_build_id", "0")
+	w.str("redis_mode", "standalone")
+	w.str("os", runtime.GOOS+" "+runtime.GOARCH)
+	w.int("arch_bits", strconv.IntSize)
+	w.str("monotonic_clock", "POSIX clock_gettime")
+	w.str("multiplexing_api", n.loopKind())
+	w.str("go_version", goVersion())
+	w.int("process_id", int64(os.Getpid()))
+	w.str("process_supervised", "no")
+	w.str("run_id", n.runID)
+	w.int("tcp_port", n.cfg.get("port").int())
+	w.int("server_time_usec", now.UnixMicro())
+	w.int("uptime_in_seconds", up)
+	w.int("uptime_in_days", up/86400)
+	w.int("hz", n.cfg.get("hz").int())
+	w.int("configured_hz", n.cfg.get("hz").int())
+	w.int("lru_clock", now.Unix()&0xFFFFFF)
+	w.str("executable", executable())
+	w.str("config_file", n.cfg.file)
+	w.int("io_threads_active", int64(n.cfg.Loops()))
+	for i, addr := range n.listeners.addrs() {
+		kind, where, _ := strings.Cut(addr, " ")
+		w.str("listener"+strconv.Itoa(i), "name="+kind+",bind="+where)
+	}
+}
+
+func buildVersion() string {
+	if bi, ok := debug.ReadBuildInfo(); ok && bi.Main.Version != "" {
+		return bi.Main.Version
+	}
+	return "devel"
+}
+
+func executable() string {
+	if p, err := os.Executable(); err == nil {
+		return p
+	}
+	return ""
+}
+
+func infoClients(n *Node, w *infoWriter) {
+	connected, blocked := n.engine.NumClients()
+	w.int("connected_clients", int64(connected))
+	w.int("cluster_connections", 0)
+	w.int("maxclients", n.cfg.get("maxclients").int())
+	w.int("blocked_clients", int64(blocked))
+	w.int("tracking_clients", 0)
+	w.int("clients_in_timeout_table", 0)
+}
+
+func infoMemory(n *Node, w *infoWriter) {
+	used, rss := n.usedMemory(), residentBytes()
+	n.peak.see(used)
+	peak := n.peak.max.Load()
+	w.bytes("used_memory", used)
+	w.bytes("used_memory_rss", rss)
+	w.bytes("used_memory_peak", peak)
+	w.str("used_memory_peak_perc", fmt.Sprintf("%.2f%%", 100*float64(used)/float64(max(peak, 1))))
+	dataset := n.arena.Used()
+	w.int("used_memory_overhead", used-dataset)
+	w.int("used_memory_dataset", dataset)
+	w.str("used_memory_dataset_perc", fmt.Sprintf("%.2f%%", 100*float64(dataset)/float64(max(used, 1))))
+	w.int("allocator_active", n.arena.Committed())
+	w.int("allocator_allocated", dataset)
+	w.bytes("total_system_memory", totalMemory())
+	w.bytes("maxmemory", n.cfg.maxmemory.int())
+	w.str("maxmemory_policy", n.cfg.get("maxmemory-policy").string())
+	w.str("mem_fragmentation_ratio", fmt.Sprintf("%.2f", float64(rss)/float64(max(used, 1))))
+	w.int("mem_fragmentation_bytes", rss-used)
+	w.int("mem_replication_backlog", n.journal.Memory())
+	w.int("mem_clients_normal", n.shared.stats.buffers.Load())
+	w.str("mem_allocator", "larder-arena")
+	w.int("active_defrag_running", 0)
+}
+
+func infoPersistence(n *Node, w *infoWriter) {
+	st := n.saver.status()
+	w.bool("loading", n.loading())
+	w.int("async_loading", 0)
+	w.uint("rdb_changes_since_last_save", n.saver.dirty())
+	w.bool("rdb_bgsave_in_progress", st.running)
+	w.int("rdb_last_save_time", st.lastSave.Unix())
+	w.str("rdb_last_bgsave_status", okErr(st.lastOK))
+	w.int("rdb_last_bgsave_time_sec", seconds(st.count > 0 || !st.lastOK, int64(st.took.Seconds())))
+	w.int("rdb_current_bgsave_time_sec", seconds(st.running, int64(st.runningFor.Seconds())))
+	w.int("rdb_saves", st.count)
+	w.int("aof_enabled", 0)
+	w.int("aof_rewrite_in_progress", 0)
+	w.int("aof_rewrite_scheduled", 0)
+}
+
+func okErr(ok bool) string {
+	if ok {
+		return "ok"
+	}
+	return "err"
+}
+
+func seconds(known bool, v int64) int64 {
+	if known {
+		return v
+	}
+	return -1
+}
+
+func infoStats(n *Node, w *infoWriter) {
+	c, s, r := n.engine.Counters(), n.shared.stats, n.repl.Status()
+	w.int("total_connections_received", s.received.Load())
+	w.uint("total_commands_processed", c.Commands)
+	w.int("total_net_input_bytes", s.bytesIn.Load())
+	w.int("total_net_output_bytes", s.bytesOut.Load())
+	w.int("rejected_connections", s.rejected.Load())
+	w.int("sync_full", r.Counts.Full)
+	w.int("sync_partial_ok", r.Counts.PartialOK)
+	w.int("sync_partial_err", r.Counts.PartialErr)
+	w.uint("expired_keys", c.Expired)
+	w.int("evicted_keys", 0)
+	w.uint("keyspace_hits", c.Hits)
+	w.uint("keyspace_misses", c.Misses)
+	w.uint("acl_access_denied_cmd", c.ACLDenied)
+	w.uint("total_error_replies", c.ErrorReplies)
+	w.uint("all_shard_locks", c.AllShardLocks)
+}
+
+func infoReplication(n *Node, w *infoWriter) {
+	st := n.repl.Status()
+	if f := st.Following; f != nil {
+		w.str("role", "slave")
+		w.str("master_host", f.Host)
+		w.int("master_port", int64(f.Port))
+		w.str("master_link_status", map[bool]string{true: "up", false: "down"}[f.Up])
+		w.int("master_last_io_seconds_ago", f.LastIOSeconds)
+		w.bool("master_sync_in_progress", f.Syncing)
+		w.int("slave_read_repl_offset", st.Offset)
+		w.int("slave_repl_offset", st.Offset)
+		if f.Syncing {
+			w.int("master_sync_total_bytes", max(f.Total, 0))
+			w.int("master_sync_read_bytes", f.Loaded)
+		}
+		if !f.Up {
+			w.int("master_link_down_since_seconds", f.DownSeconds)
+		}
+		w.int("slave_priority", n.cfg.get("replica-priority").int())
+		w.bool("slave_read_only", n.cfg.get("replica-read-only").bool())
+	} else {
+		w.str("role", "master")
+	}
+	w.int("connected_slaves", int64(len(st.Replicas)))
+	for i, r := range st.Replicas {
+		state := "send_bulk"
+		if r.Online {
+			state = "online"
+		}
+		w.str("slave"+strconv.Itoa(i), fmt.Sprintf("ip=%s,port=%d,state=%s,offset=%d,lag=%d", r.Host, r.Port, state, r.Ack, r.LagSeconds))
+	}
+	w.str("master_failover_state", "no-failover")
+	w.str("master_replid", st.History.ReplID)
+	w.str("master_replid2", st.History.ReplID2)
+	w.int("master_repl_offset", st.Offset)
+	w.int("second_repl_offset", st.History.SecondOffset)
+	w.bool("repl_backlog_active", st.BacklogOn)
+	w.int("repl_backlog_size", st.Backlog)
+	w.int("repl_backlog_first_byte_offset", st.First)
+	w.int("repl_backlog_histlen", st.Histlen)
+}
+
+func infoCPU(_ *Node, w *infoWriter) {
+	sys, user := cpuSeconds()
+	w.str("used_cpu_sys", fmt.Sprintf("%.6f", sys))
+	w.str("used_cpu_user", fmt.Sprintf("%.6f", user))
+}
+
+func infoCommandstats(n *Node, w *infoWriter) {
+	for _, c := range n.engine.Counters().PerCommand {
+		us := float64(c.Nanos) / 1000
+		w.str("cmdstat_"+c.Command.FullName(), fmt.Sprintf("calls=%d,usec=%d,usec_per_call=%.2f,rejected_calls=%d,failed_calls=%d",
+			c.Calls, int64(us), us/float64(max(c.Calls, 1)), c.Rejected, c.Failed))
+	}
+}
+
+func infoErrorstats(n *Node, w *infoWriter) {
+	e := n.engine.Counters().Errors
+	names := make([]string, 0, len(e))
+	for name := range e {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	for _, name := range names {
+		w.str("errorstat_"+name, fmt.Sprintf("count=%d", e[name]))
+	}
+}
+
+func infoKeyspace(n *Node, w *infoWriter) {
+	type count struct{ keys, volatile, ttl, ttlOf int64 }
+	dbs := make([]count, n.space.Databases())
+	n.engine.EachShard(func(s *keyspace.Shard) bool {
+		for i := range dbs {
+			if !s.Used(i) {
+				continue
+			}
+			d := s.DB(i)
+			dbs[i].keys += int64(d.Len())
+			dbs[i].volatile += int64(d.Volatile())
+			if t := d.AvgTTL(); t > 0 {
+				dbs[i].ttl += t
+				dbs[i].ttlOf++
+			}
+		}
+		return true
+	})
+	for i, d := range dbs {
+		if d.keys > 0 {
+			w.str("db"+strconv.Itoa(i), fmt.Sprintf("keys=%d,expires=%d,avg_ttl=%d", d.keys, d.volatile, d.ttl/max(d.ttlOf, 1)))
+		}
+	}
+}
+
+// peakMemory is the highest used memory seen.
+type peakMemory struct{ max atomic.Int64 }
+
+func (p *peakMemory) see(used int64) {
+	for old := p.max.Load(); used > old && !p.max.CompareAndSwap(old, used); old = p.max.Load() {
+	}
+}
+
+func (p *peakMemory) reset() { p.max.Store(0) }

@@ -1,0 +1,106 @@
+package node
+
+import (
+	"net"
+	"strconv"
+	"sync"
+	"sync/atomic"
+
+	"github.com/larder-cache/larder/engine"
+	"github.com/larder-cache/larder/wire/resp"
+)
+
+// preAuthLimits bound what a client that has not logged in may send.
+var preAuthLimits = resp.DefaultLimits().Unauthenticated()
+
+// loops serve connections. The two kinds, epoll (Linux) and portable (a goroutine a connection), do the same.
+type loops interface {
+	// add takes over a connection. ln is where it came in.
+	add(nc net.Conn, ln *listener)
+	// close ends every connection and returns when all are gone.
+	close()
+}
+
+// shared is what all loops of a node have in common.
+type shared struct {
+	engine *engine.Engine
+	limits atomic.Pointer[resp.Limits]
+	stats  *connStats
+}
+
+// connStats counts what INFO shows of connections and traffic.
+type connStats struct {
+	received, rejected atomic.Int64
+	bytesIn, bytesOut  atomic.Int64
+	buffers            atomic.Int64 // bytes in connections' own buffers
+}
+
+// reset zeroes what CONFIG RESETSTAT resets.
+func (s *connStats) reset() {
+	for _, c := range []*atomic.Int64{&s.received, &s.rejected, &s.bytesIn, &s.bytesOut} {
+		c.Store(0)
+	}
+}
+
+// mailbox is the messages that other goroutines leave for a loop. The zero value is empty and open.
+type mailbox struct {
+	mu     sync.Mutex
+	msgs   []func()
+	closed bool
+}
+
+// post leaves a message and reports whether it is the first since the last take: then the loop must be woken.
+func (m *mailbox) post(fn func()) (wake, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return false, false
+	}
+	m.msgs = append(m.msgs, fn)
+	return len(m.msgs) == 1, true
+}
+
+// take empties the mailbox. spare is a slice to go on with.
+func (m *mailbox) take(spare []func()) []func() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	msgs := m.msgs
+	m.msgs = spare[:0]
+	return msgs
+}
+
+func (m *mailbox) close() {
+	m.mu.Lock()
+	m.closed = true
+	m.mu.Unlock()
+}
+
+// detached wraps a connection that left its loop: closing it, once, forgets its client.
+func detached(nc net.Conn, e *engine.Engine, cl *engine.Client) net.Conn {
+	return &detachedConn{Conn: nc, gone: sync.OnceFunc(func() { e.DropDetached(cl) })}
+}
+
+type detachedConn struct {
+	net.Conn
+	gone func()
+}
+
+// Close implements net.Conn.
+func (c *detachedConn) Close() error {
+	err := c.Conn.Close()
+	c.gone()
+	return err
+}
+
+// addrName is an address as CLIENT LIST shows it.
+func addrName(a net.Addr, ln *listener) string {
+	t, ok := a.(*net.TCPAddr)
+	if !ok {
+		return ln.path + ":0"
+	}
+	ip := t.IP.String()
+	if t.IP.To4() == nil {
+		ip = "[" + ip + "]"
+	}
+	return ip + ":" + strconv.Itoa(t.Port)
+}

@@ -1,0 +1,458 @@
+package node
+
+import (
+	"errors"
+	"net"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/larder-cache/larder/base/limits"
+	"github.com/larder-cache/larder/engine"
+)
+
+// epollLoops are loops on locked OS threads: each has its epoll, its connections and its executor. One read takes what a
+// socket has, every complete command in it is run, one write answers them.
+type epollLoops struct {
+	all  []*epollLoop
+	next atomic.Uint32
+	done sync.WaitGroup
+}
+
+type epollLoop struct {
+	shared *shared
+	x      *engine.Executor
+	ep     int
+	wakeFD int
+	box    mailbox
+	spare  []func()
+	conns  map[int]*epollConn // by descriptor
+	again  []*epollConn       // with commands left over from their last turn
+	buf    []byte             // what one read takes; shared by the connections, one at a time
+	quit   bool
+}
+
+// epollConn is one connection of an epollLoop. Only its loop touches it, but for the engine.Conn methods.
+type epollConn struct {
+	session
+	loop          *epollLoop
+	fd            int
+	remote, local string
+	sent          int // bytes of Out that are written already
+	queued        bool
+	mask          uint32 // what epoll is asked for
+	gone          bool
+	detached      atomic.Pointer[net.Conn]
+}
+
+func newEpollLoops(n int, sh *shared) (loops, error) {
+	ls := &epollLoops{}
+	for range n {
+		l, err := newEpollLoop(sh)
+		if err != nil {
+			ls.close()
+			return nil, err
+		}
+		ls.all = append(ls.all, l)
+		ls.done.Add(1)
+		go func() { defer ls.done.Done(); l.run() }()
+	}
+	return ls, nil
+}
+
+func newEpollLoop(sh *shared) (*epollLoop, error) {
+	ep, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("epoll_create", err)
+	}
+	wake, err := unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
+	if err != nil {
+		unix.Close(ep)
+		return nil, os.NewSyscallError("eventfd", err)
+	}
+	l := &epollLoop{shared: sh, x: sh.engine.NewExecutor(), ep: ep, wakeFD: wake, conns: map[int]*epollConn{}, buf: make([]byte, limits.ReadChunkBytes)}
+	return l, l.ctl(unix.EPOLL_CTL_ADD, wake, unix.EPOLLIN)
+}
+
+func (ls *epollLoops) add(nc net.Conn, ln *listener) {
+	fd, err := takeFD(nc)
+	if err != nil {
+		return
+	}
+	l := ls.all[int(ls.next.Add(1))%len(ls.all)]
+	remote, local := addrName(nc.RemoteAddr(), ln), addrName(nc.LocalAddr(), ln)
+	if !l.post(func() { l.open(fd, remote, local, ln) }) {
+		unix.Close(fd)
+	}
+}
+
+func (ls *epollLoops) close() {
+	for _, l := range ls.all {
+		l.post(func() { l.quit = true })
+	}
+	ls.done.Wait()
+}
+
+// takeFD takes the socket out of Go's hands: a non-blocking descriptor of our own.
+func takeFD(nc net.Conn) (int, error) {
+	defer nc.Close()
+	sc, ok := nc.(interface{ File() (*os.File, error) })
+	if !ok {
+		return -1, errors.New("not a socket")
+	}
+	f, err := sc.File()
+	if err != nil {
+		return -1, err
+	}
+	defer f.Close()
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	return fd, unix.SetNonblock(fd, true)
+}
+
+func (l *epollLoop) post(fn func()) bool {
+	wake, ok := l.box.post(fn)
+	if wake {
+		one := uint64(1)
+		rawWrite(l.wakeFD, (*[8]byte)(unsafe.Pointer(&one))[:])
+	}
+	return ok
+}
+
+func (l *epollLoop) ctl(op, fd int, mask uint32) error {
+	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(l.ep, op, fd, &unix.EpollEvent{Events: mask, Fd: int32(fd)}))
+}
+
+func (l *epollLoop) run() {
+	runtime.LockOSThread()
+	defer l.finish()
+	events := make([]unix.EpollEvent, 256)
+	for !l.quit {
+		n := l.wait(events)
+		l.x.BeginTurn()
+		for i := range n {
+			l.event(&events[i])
+		}
+		l.runAgain()
+		l.x.EndTurn()
+	}
+}
+
+// wait asks for events without blocking first: a busy loop never gives up its processor.
+func (l *epollLoop) wait(events []unix.EpollEvent) int {
+	n := rawEpollWait(l.ep, events)
+	if n > 0 || len(l.again) > 0 {
+		return max(n, 0)
+	}
+	for {
+		n, err := unix.EpollWait(l.ep, events, -1)
+		if err != unix.EINTR {
+			return max(n, 0)
+		}
+	}
+}
+
+func (l *epollLoop) event(ev *unix.EpollEvent) {
+	fd := int(ev.Fd)
+	if fd == l.wakeFD {
+		l.mail()
+		return
+	}
+	c := l.conns[fd]
+	if c == nil {
+		return
+	}
+	if ev.Events&unix.EPOLLOUT != 0 {
+		if c.flush(); !c.gone && !c.full() && len(c.in) > 0 && c.mayRun() {
+			c.more()
+		}
+	}
+	if !c.gone && ev.Events&(unix.EPOLLIN|unix.EPOLLHUP|unix.EPOLLERR|unix.EPOLLRDHUP) != 0 {
+		c.readable()
+	}
+}
+
+func (l *epollLoop) mail() {
+	var b [8]byte
+	rawRead(l.wakeFD, b[:])
+	msgs := l.box.take(l.spare)
+	for i, fn := range msgs {
+		fn()
+		msgs[i] = nil
+	}
+	l.spare = msgs
+}
+
+// runAgain gives another turn to connections that have commands left.
+func (l *epollLoop) runAgain() {
+	if len(l.again) == 0 {
+		return
+	}
+	again := l.again
+	l.again = nil
+	for _, c := range again {
+		c.queued = false
+		if !c.gone && !c.full() && c.mayRun() {
+			c.more()
+		}
+	}
+}
+
+func (l *epollLoop) finish() {
+	l.box.close()
+	for _, fn := range l.box.take(nil) {
+		fn()
+	}
+	for _, c := range l.conns {
+		c.flush()
+		c.end()
+	}
+	unix.Close(l.ep)
+	unix.Close(l.wakeFD)
+}
+
+func (l *epollLoop) open(fd int, remote, local string, ln *listener) {
+	c := &epollConn{loop: l, fd: fd, remote: remote, local: local, mask: unix.EPOLLIN}
+	c.cl = l.shared.engine.NewClient(c)
+	if ln.admin {
+		c.cl.SetAdmin()
+	}
+	if l.ctl(unix.EPOLL_CTL_ADD, fd, c.mask) != nil || l.quit {
+		l.shared.engine.Drop(l.x, c.cl)
+		unix.Close(fd)
+		return
+	}
+	l.conns[fd] = c
+}
+
+// readable takes what the socket has, and runs it.
+func (c *epollConn) readable() {
+	if !c.mayRun() {
+		c.peek()
+		return
+	}
+	l := c.loop
+	into, fresh := l.buf, len(c.in) == 0
+	if !fresh {
+		c.grow()
+		into = c.in[len(c.in):cap(c.in)]
+	}
+	n, errno := rawRead(c.fd, into)
+	if errno == unix.EAGAIN || errno == unix.EINTR {
+		return
+	}
+	if n <= 0 || errno != 0 {
+		c.end()
+		return
+	}
+	c.read += int64(n)
+	l.shared.stats.bytesIn.Add(int64(n))
+	if fresh {
+		c.run(into[:n])
+		return
+	}
+	c.in = c.in[:len(c.in)+n]
+	c.more()
+}
+
+// grow makes room in the connection's own buffer: for the whole of a big argument at once, when one is on its way.
+func (c *epollConn) grow() {
+	room := cap(c.in) - len(c.in)
+	want := max(c.parser.Need(), limits.ReadChunkBytes/4)
+	if room >= min(want, limits.ReadChunkBytes/4) {
+		return
+	}
+	bigger := make([]byte, len(c.in), len(c.in)+want)
+	copy(bigger, c.in)
+	c.in = bigger
+}
+
+// peek notices that a connection which waits has been closed by its client.
+func (c *epollConn) peek() {
+	var b [1]byte
+	n, _, err := unix.Recvfrom(c.fd, b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+	if err == unix.EAGAIN || err == unix.EINTR {
+		return
+	}
+	if n <= 0 || err != nil {
+		c.end()
+		return
+	}
+	c.ask(c.mask &^ unix.EPOLLIN) // there is more to read, later
+}
+
+// more runs what is in the connection's own buffer.
+func (c *epollConn) more() { c.run(c.in) }
+
+// run processes data, which is either the loop's buffer or c.in, keeps the rest and answers.
+func (c *epollConn) run(data []byte) {
+	l := c.loop
+	done, result := c.process(l.x, l.shared.limits.Load(), data)
+	rest := data[done:]
+	if done > 0 || len(c.in) == 0 {
+		c.keep(rest)
+	}
+	if c.detach {
+		c.leave()
+		return
+	}
+	if result == turnMore && !c.queued {
+		c.queued = true
+		l.again = append(l.again, c)
+	}
+	c.flush()
+}
+
+// flush writes what there is to write. While the socket is full the connection's commands wait.
+func (c *epollConn) flush() {
+	out := c.cl.Out.Buf
+	for c.sent < len(out) {
+		n, errno := rawWrite(c.fd, out[c.sent:])
+		if errno == unix.EINTR {
+			continue
+		}
+		if errno == unix.EAGAIN {
+			c.ask(unix.EPOLLOUT)
+			return
+		}
+		if errno != 0 {
+			c.end()
+			return
+		}
+		c.sent += n
+	}
+	written := c.sent
+	c.loop.shared.stats.bytesOut.Add(int64(written))
+	c.sent = 0
+	if cap(out) > limits.MaxOutputPerTurnBytes {
+		out = nil
+	}
+	c.cl.Out.Buf = out[:0]
+	if c.closing || c.cl.Killed() {
+		c.end()
+		return
+	}
+	c.publish(c.loop.x.NowMs(), int64(written))
+	c.ask(unix.EPOLLIN)
+}
+
+// full: the socket takes no more for now, so the connection's commands wait.
+func (c *epollConn) full() bool { return c.sent < len(c.cl.Out.Buf) }
+
+// ask tells epoll what to wait for.
+func (c *epollConn) ask(mask uint32) {
+	if c.mask != mask && !c.gone {
+		c.mask = mask
+		c.loop.ctl(unix.EPOLL_CTL_MOD, c.fd, mask)
+	}
+}
+
+// end closes the connection and forgets it.
+func (c *epollConn) end() {
+	if c.gone {
+		return
+	}
+	c.gone = true
+	delete(c.loop.conns, c.fd)
+	unix.Close(c.fd)
+	c.loop.shared.engine.Drop(c.loop.x, c.cl)
+}
+
+// leave hands the socket over to whoever the command said.
+func (c *epollConn) leave() {
+	c.gone = true
+	l := c.loop
+	delete(l.conns, c.fd)
+	l.ctl(unix.EPOLL_CTL_DEL, c.fd, 0)
+	f := os.NewFile(uintptr(c.fd), "replica")
+	nc, err := net.FileConn(f)
+	f.Close()
+	fn := c.cl.TakeDetached()
+	if err != nil {
+		l.shared.engine.Drop(l.x, c.cl)
+		return
+	}
+	own := detached(nc, l.shared.engine, c.cl)
+	c.detached.Store(&own)
+	fn(own, append([]byte(nil), c.in...))
+}
+
+// The methods below are engine.Conn.
+
+// Resume implements engine.Conn.
+func (c *epollConn) Resume() {
+	c.loop.post(func() {
+		if c.gone {
+			return
+		}
+		if c.resume(); c.mayRun() && !c.full() {
+			c.more()
+		}
+	})
+}
+
+// Do implements engine.Conn.
+func (c *epollConn) Do(fn func()) {
+	c.loop.post(func() {
+		if c.gone {
+			return
+		}
+		fn()
+		c.flush()
+	})
+}
+
+// Close implements engine.Conn.
+func (c *epollConn) Close(soft bool) {
+	if nc := c.detached.Load(); nc != nil {
+		(*nc).Close()
+		return
+	}
+	c.loop.post(func() {
+		switch nc := c.detached.Load(); {
+		case nc != nil:
+			(*nc).Close()
+		case c.gone:
+		case soft && c.sent < len(c.cl.Out.Buf):
+			c.closing = true
+			c.flush()
+		default:
+			c.end()
+		}
+	})
+}
+
+// RemoteAddr implements engine.Conn.
+func (c *epollConn) RemoteAddr() string { return c.remote }
+
+// LocalAddr implements engine.Conn.
+func (c *epollConn) LocalAddr() string { return c.local }
+
+// FD implements engine.Conn.
+func (c *epollConn) FD() int { return c.fd }
+
+// The raw calls never block, so they need not tell Go's scheduler.
+
+func rawRead(fd int, b []byte) (int, unix.Errno) {
+	n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
+	return int(n), errno
+}
+
+func rawWrite(fd int, b []byte) (int, unix.Errno) {
+	n, _, errno := unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
+	return int(n), errno
+}
+
+func rawEpollWait(ep int, events []unix.EpollEvent) int {
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(ep), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), 0, 0, 0)
+	if errno != 0 {
+		return 0
+	}
+	return int(n)
+}

@@ -1,0 +1,246 @@
+package node
+
+import (
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/larder-cache/larder/base/limits"
+	"github.com/larder-cache/larder/engine"
+)
+
+// portableLoops serve a connection with two goroutines, for systems without epoll. Connections are spread over executors; the
+// goroutines of those that share one take turns.
+type portableLoops struct {
+	all  []*portableLoop
+	next atomic.Uint32
+	done sync.WaitGroup
+
+	mu     sync.Mutex
+	conns  map[*portableConn]struct{}
+	closed bool
+}
+
+type portableLoop struct {
+	shared *shared
+	mu     sync.Mutex // whoever holds it is the loop
+	x      *engine.Executor
+}
+
+type portableConn struct {
+	session
+	loop          *portableLoop
+	owner         *portableLoops
+	nc            net.Conn
+	remote, local string
+	box           mailbox
+	wake          chan struct{}
+	own           atomic.Pointer[net.Conn]
+}
+
+func newPortableLoops(n int, sh *shared) loops {
+	ls := &portableLoops{conns: map[*portableConn]struct{}{}}
+	for range n {
+		ls.all = append(ls.all, &portableLoop{shared: sh, x: sh.engine.NewExecutor()})
+	}
+	return ls
+}
+
+func (ls *portableLoops) add(nc net.Conn, ln *listener) {
+	l := ls.all[int(ls.next.Add(1))%len(ls.all)]
+	c := &portableConn{loop: l, owner: ls, nc: nc, wake: make(chan struct{}, 1)}
+	c.remote, c.local = addrName(nc.RemoteAddr(), ln), addrName(nc.LocalAddr(), ln)
+	ls.mu.Lock()
+	if ls.closed {
+		ls.mu.Unlock()
+		nc.Close()
+		return
+	}
+	ls.conns[c] = struct{}{}
+	ls.done.Add(1)
+	ls.mu.Unlock()
+	c.cl = l.shared.engine.NewClient(c)
+	if ln.admin {
+		c.cl.SetAdmin()
+	}
+	go func() { defer ls.done.Done(); c.serve() }()
+}
+
+func (ls *portableLoops) close() {
+	ls.mu.Lock()
+	ls.closed = true
+	for c := range ls.conns {
+		c.nc.Close()
+	}
+	ls.mu.Unlock()
+	ls.done.Wait()
+}
+
+// serve reads in one goroutine and runs in another, so that messages get through while nothing is to be read.
+func (c *portableConn) serve() {
+	reads, taken := make(chan []byte), make(chan bool)
+	go c.reader(reads, taken)
+	gone := false
+	for !gone {
+		var in <-chan []byte
+		if c.mayRun() {
+			in = reads
+		}
+		select {
+		case data, ok := <-in:
+			gone = !ok || !c.turn(func() { c.in = append(c.in, data...); c.read += int64(len(data)) })
+			if ok {
+				taken <- !gone
+			}
+		case <-c.wake:
+			gone = !c.turn(c.mail)
+		}
+	}
+	c.finish(reads, taken)
+}
+
+// reader gives what it reads to serve, one buffer at a time, until the socket ends or serve says stop.
+func (c *portableConn) reader(reads chan<- []byte, taken <-chan bool) {
+	defer close(reads)
+	buf := make([]byte, limits.ReadChunkBytes)
+	for {
+		n, err := c.nc.Read(buf)
+		if n > 0 {
+			c.loop.shared.stats.bytesIn.Add(int64(n))
+			reads <- buf[:n]
+			if !<-taken {
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// turn runs fn and then what there is to run, as the loop, and writes the answers. False: the connection is over.
+func (c *portableConn) turn(fn func()) bool {
+	l := c.loop
+	for first := true; ; first = false {
+		l.mu.Lock()
+		l.x.BeginTurn()
+		if first {
+			fn()
+		}
+		result := turnWait
+		if c.mayRun() && !c.cl.Killed() {
+			var done int
+			done, result = c.process(l.x, l.shared.limits.Load(), c.in)
+			c.keep(c.in[done:])
+		}
+		out := c.cl.Out.Buf
+		c.publish(l.x.NowMs(), int64(len(out)))
+		l.x.EndTurn()
+		l.mu.Unlock()
+		if c.detach {
+			return false
+		}
+		if !c.write(out) || c.closing || c.cl.Killed() {
+			return false
+		}
+		if result != turnMore {
+			return true
+		}
+	}
+}
+
+// write sends the answers. Only serve's goroutine fills Out, so nobody changes it meanwhile.
+func (c *portableConn) write(out []byte) bool {
+	if len(out) > 0 {
+		if _, err := c.nc.Write(out); err != nil {
+			return false
+		}
+		c.loop.shared.stats.bytesOut.Add(int64(len(out)))
+	}
+	if cap(out) > limits.MaxOutputPerTurnBytes {
+		out = nil
+	}
+	c.cl.Out.Buf = out[:0]
+	return true
+}
+
+func (c *portableConn) mail() {
+	for _, fn := range c.box.take(nil) {
+		fn()
+	}
+}
+
+// finish ends the reader, and then the connection, or hands the socket over.
+func (c *portableConn) finish(reads <-chan []byte, taken chan<- bool) {
+	c.box.close()
+	c.owner.mu.Lock()
+	delete(c.owner.conns, c)
+	c.owner.mu.Unlock()
+	if !c.detach {
+		c.nc.Close()
+	}
+	c.nc.SetReadDeadline(time.Unix(1, 0)) // the reader may be in a Read
+	for data := range reads {
+		c.in = append(c.in, data...)
+		taken <- false
+	}
+	l := c.loop
+	if c.detach {
+		c.nc.SetReadDeadline(time.Time{})
+		own := detached(c.nc, l.shared.engine, c.cl)
+		c.own.Store(&own)
+		c.cl.TakeDetached()(own, c.in)
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.shared.engine.Drop(l.x, c.cl)
+}
+
+func (c *portableConn) post(fn func()) {
+	if wake, ok := c.box.post(fn); ok && wake {
+		select {
+		case c.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// Resume implements engine.Conn.
+func (c *portableConn) Resume() { c.post(c.resume) }
+
+// Do implements engine.Conn.
+func (c *portableConn) Do(fn func()) { c.post(fn) }
+
+// Close implements engine.Conn.
+func (c *portableConn) Close(soft bool) {
+	if own := c.own.Load(); own != nil {
+		(*own).Close()
+		return
+	}
+	if soft {
+		c.post(func() { c.closing = true })
+		return
+	}
+	c.nc.Close()
+	c.post(func() { c.closing = true })
+}
+
+// RemoteAddr implements engine.Conn.
+func (c *portableConn) RemoteAddr() string { return c.remote }
+
+// LocalAddr implements engine.Conn.
+func (c *portableConn) LocalAddr() string { return c.local }
+
+// FD implements engine.Conn.
+func (c *portableConn) FD() int {
+	fd := -1
+	if sc, ok := c.nc.(syscall.Conn); ok {
+		if raw, err := sc.SyscallConn(); err == nil {
+			raw.Control(func(p uintptr) { fd = int(p) })
+		}
+	}
+	return fd
+}

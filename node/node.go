@@ -1,0 +1,439 @@
+// Package node is a cache node's process: it puts the keyspace, the engine, replication and the commands together, listens,
+// runs the loops, keeps the configuration, saves and loads snapshots, and says how it is (INFO).
+//
+// It knows nothing of a control plane. What that wants of a node it says in Redis' own words, on the admin socket.
+//
+// Reading order: node.go, config.go and params.go, listen.go, loop.go with session.go and the two kinds of loop, data.go,
+// persist.go, info.go.
+package node
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	mrand "math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/larder-cache/larder/acl"
+	"github.com/larder-cache/larder/base/clock"
+	"github.com/larder-cache/larder/base/limits"
+	"github.com/larder-cache/larder/commands"
+	"github.com/larder-cache/larder/commands/spec"
+	"github.com/larder-cache/larder/engine"
+	"github.com/larder-cache/larder/engine/journal"
+	"github.com/larder-cache/larder/replication"
+	"github.com/larder-cache/larder/store/arena"
+	"github.com/larder-cache/larder/store/keyspace"
+	"github.com/larder-cache/larder/wire/resp"
+)
+
+// RedisVersion is the version of Redis whose behaviour a node shows, in INFO and to its primary.
+const RedisVersion = "7.2.4"
+
+// Node is a running cache node.
+type Node struct {
+	cfg     *Config
+	log     *slog.Logger
+	level   slog.LevelVar
+	clock   clock.Clock
+	runID   string
+	started time.Time
+
+	arena   *arena.Arena
+	space   *keyspace.Space
+	journal *journal.Journal
+	acl     *acl.ACL
+	table   *spec.Table
+	engine  *engine.Engine
+	repl    *replication.Manager
+	saver   *saver
+
+	shared    *shared
+	loops     loops
+	adminLoop loops // its own, so that a node answers the control plane whatever its clients do
+	listeners *listeners
+
+	ctx      context.Context
+	cancel   context.CancelFunc
+	done     sync.WaitGroup
+	shutdown chan struct{} // closed once a shutdown was asked for and has done its saving
+	downOnce sync.Once
+	peak     peakMemory
+}
+
+// New makes a node from a configuration, and loads its snapshot. It serves nobody yet: Serve does.
+func New(cfg *Config, logTo io.Writer, clk clock.Clock) (*Node, error) {
+	n := &Node{cfg: cfg, clock: clk, started: clk.Now(), shutdown: make(chan struct{})}
+	n.logLevel()
+	n.log = NewLog(logTo, &n.level, n.roleLetter)
+	n.ctx, n.cancel = context.WithCancel(context.Background())
+	seed, err := randomSeeds()
+	if err != nil {
+		return nil, err
+	}
+	rnd := mrand.New(mrand.NewPCG(seed[0], seed[1]))
+	n.runID = replication.NewReplID(rnd)
+	if err := n.buildStore(seed); err != nil {
+		return nil, err
+	}
+	if err := n.buildEngine(seed[2], rnd); err != nil {
+		return nil, err
+	}
+	if err := n.buildLoops(); err != nil {
+		return nil, err
+	}
+	return n, n.loadAtStart()
+}
+
+func randomSeeds() (seed [3]uint64, err error) {
+	var b [24]byte
+	if _, err := rand.Read(b[:]); err != nil {
+		return seed, err
+	}
+	for i := range seed {
+		seed[i] = binary.LittleEndian.Uint64(b[i*8:])
+	}
+	return seed, nil
+}
+
+// numShards is a power of two, at least ShardsPerLoop for each loop.
+func (n *Node) numShards() int {
+	shards := 1
+	for shards < n.cfg.Loops()*limits.ShardsPerLoop && shards < limits.MaxShards {
+		shards *= 2
+	}
+	return shards
+}
+
+func (n *Node) buildStore(seed [3]uint64) (err error) {
+	if n.arena, err = arena.New(arena.Config{}); err != nil {
+		return fmt.Errorf("reserving memory: %w", err)
+	}
+	n.space, err = keyspace.New(keyspace.Config{Shards: n.numShards(), Databases: int(n.cfg.get("databases").int()), Arena: n.arena, Seed: [2]uint64{seed[0], seed[1]}})
+	return err
+}
+
+func (n *Node) buildEngine(seed uint64, rnd *mrand.Rand) (err error) {
+	n.journal = journal.New(journal.Config{Backlog: n.cfg.get("repl-backlog-size").int()})
+	n.saver = newSaver(n)
+	n.shared = &shared{stats: &connStats{}}
+	n.acl = acl.New()
+	n.repl = replication.New(replication.Config{Journal: n.journal, Data: n, Settings: n.replicationSettings, Clock: n.clock, Rand: rnd,
+		Log: n.log, Version: RedisVersion, Dial: n.dialPrimary})
+	n.table, err = spec.NewTable(commands.All(), commands.CommandCommands(func() *spec.Table { return n.table }),
+		n.acl.Commands(n.aclHooks()), engine.Transactions(), n.connectionCommands(), n.repl.Commands(), n.serverCommands())
+	if err != nil {
+		return err
+	}
+	n.acl.Bind(n.table)
+	if err := n.loadACL(); err != nil {
+		return err
+	}
+	n.engine = engine.New(engine.Config{Space: n.space, Shards: n.space.Shards(), Journal: n.journal, Table: n.table, ACL: n.acl, Clock: n.clock,
+		Memory: n.memoryBound, Seed: seed, Version: RedisVersion})
+	n.repl.Engine = n.engine
+	n.shared.engine = n.engine
+	n.applyLimits()
+	return nil
+}
+
+// loadACL takes the users of the configuration.
+func (n *Node) loadACL() error {
+	if lines := n.cfg.get("user").string(); lines != "" {
+		if err := n.acl.Load(strings.Split(lines, "\n")); err != nil {
+			return err
+		}
+	}
+	if pass := n.cfg.get("requirepass").string(); pass != "" {
+		n.acl.SetDefaultPassword(pass)
+	}
+	return nil
+}
+
+func (n *Node) buildLoops() (err error) {
+	if n.loops, err = n.newLoops(n.cfg.Loops()); err != nil {
+		return err
+	}
+	if n.adminLoop, err = n.newLoops(1); err != nil {
+		return err
+	}
+	n.listeners = newListeners(n.accept, func() { clock.Sleep(n.ctx, n.clock, acceptPause) })
+	return nil
+}
+
+func (n *Node) newLoops(num int) (loops, error) {
+	if n.cfg.get("io-backend").string() == "portable" {
+		return newPortableLoops(num, n.shared), nil
+	}
+	return newNativeLoops(num, n.shared)
+}
+
+// applyLimits makes the configuration's protocol limits those of the loops.
+func (n *Node) applyLimits() {
+	l := resp.DefaultLimits()
+	l.MaxBulk = n.cfg.get("proto-max-bulk-len").int()
+	l.MaxMultibulk = limits.MaxMultibulkArgs
+	n.shared.limits.Store(&l)
+}
+
+func (n *Node) memoryBound() (used, limit int64) {
+	if limit = n.cfg.maxmemory.int(); limit == 0 {
+		return 0, 0
+	}
+	return n.usedMemory(), limit
+}
+
+// Serve opens the addresses and starts the background work. It returns once clients can connect.
+func (n *Node) Serve() error {
+	if path := n.cfg.get("admin-socket").string(); path != "" {
+		if err := n.listeners.openUnix(path, 0o600, true); err != nil {
+			return fmt.Errorf("Failed listening on admin-socket %s: %w", path, err)
+		}
+	}
+	if path := n.cfg.get("unixsocket").string(); path != "" {
+		if err := n.listeners.openUnix(path, octal(n.cfg.get("unixsocketperm").string()), false); err != nil {
+			return fmt.Errorf("Failed listening on unix socket %s: %w", path, err)
+		}
+	}
+	if err := n.listen(); err != nil {
+		return err
+	}
+	if f := strings.Fields(n.cfg.get("replicaof").string()); len(f) == 2 && !strings.EqualFold(f[0], "no") {
+		n.repl.Follow(f[0], atoi(f[1]))
+	}
+	n.done.Add(2)
+	go func() { defer n.done.Done(); n.cron() }()
+	go func() { defer n.done.Done(); n.background() }()
+	return nil
+}
+
+// listen makes the open addresses those of bind and port.
+func (n *Node) listen() error {
+	port := int(n.cfg.get("port").int())
+	keys, optional, err := tcpKeys(strings.Fields(n.cfg.get("bind").string()), port)
+	if err != nil {
+		return err
+	}
+	shared, _, err := tcpKeys(strings.Fields(n.cfg.get("shared-bind").string()), port)
+	if err != nil {
+		return err
+	}
+	share := map[string]bool{}
+	for _, k := range shared {
+		share[k] = true
+	}
+	if err := n.listeners.replaceTCP(keys, optional, share); err != nil {
+		return fmt.Errorf("Failed listening on port %d (tcp), aborting: %w", port, err)
+	}
+	return nil
+}
+
+// accept takes a new connection, unless there are too many, or it comes from elsewhere to a node that nothing protects.
+func (n *Node) accept(nc net.Conn, ln *listener) {
+	if ln.admin {
+		n.adminLoop.add(nc, ln)
+		return
+	}
+	n.shared.stats.received.Add(1)
+	if msg := n.refuse(nc, ln); msg != "" {
+		n.shared.stats.rejected.Add(1)
+		io.WriteString(nc, msg)
+		nc.Close()
+		return
+	}
+	if t, ok := nc.(*net.TCPConn); ok {
+		if s := n.cfg.get("tcp-keepalive").int(); s > 0 {
+			t.SetKeepAlivePeriod(time.Duration(s) * time.Second)
+			t.SetKeepAlive(true)
+		}
+	}
+	n.loops.add(nc, ln)
+}
+
+func (n *Node) refuse(nc net.Conn, ln *listener) string {
+	if connected, _ := n.engine.NumClients(); int64(connected) >= n.cfg.get("maxclients").int() {
+		return "-ERR max number of clients reached\r\n"
+	}
+	if ln.path == "" && n.cfg.get("protected-mode").bool() && n.acl.Default().Rules().NoPass() && !loopback(nc.RemoteAddr()) {
+		return protectedText
+	}
+	return ""
+}
+
+const protectedText = "-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the default user. " +
+	"In this mode connections are only accepted from the loopback interface. If you want to connect from external computers, " +
+	"set a password for the default user, or set 'protected-mode no'.\r\n"
+
+func loopback(a net.Addr) bool {
+	t, ok := a.(*net.TCPAddr)
+	return ok && t.IP.IsLoopback()
+}
+
+func (n *Node) dialPrimary(ctx context.Context, addr string) (net.Conn, error) {
+	d := net.Dialer{Timeout: limits.ReplicaHandshakeTimeout}
+	// A node with one address of its own comes from there, so that its primary sees who it is.
+	if b := strings.Fields(n.cfg.get("bind").string()); len(b) > 0 {
+		if ip := net.ParseIP(b[0]); ip != nil && !ip.IsUnspecified() {
+			d.LocalAddr = &net.TCPAddr{IP: ip}
+		}
+	}
+	return d.DialContext(ctx, "tcp", addr)
+}
+
+func (n *Node) replicationSettings() replication.Settings {
+	c := n.cfg
+	sec := func(name string) time.Duration { return time.Duration(c.get(name).int()) * time.Second }
+	port := c.get("replica-announce-port").int()
+	if port == 0 {
+		port = c.get("port").int()
+	}
+	lim, _ := parseOutputLimits(c.get("client-output-buffer-limit").string())
+	return replication.Settings{Port: int(port), AnnounceIP: c.get("replica-announce-ip").string(), User: c.get("masteruser").string(),
+		Password: c.get("masterauth").string(), ReadOnly: c.get("replica-read-only").bool(), ServeStale: c.get("replica-serve-stale-data").bool(),
+		Timeout: sec("repl-timeout"), PingEvery: sec("repl-ping-replica-period"), ReplicaLimit: lim["replica"].hard,
+		MinReplicas: int(c.get("min-replicas-to-write").int()), MinReplicasLag: sec("min-replicas-max-lag"),
+		ReplicaPriority: int(c.get("replica-priority").int()), BacklogTTL: sec("repl-backlog-ttl"), BacklogSize: c.get("repl-backlog-size").int(), TempDir: n.dir()}
+}
+
+func (n *Node) dir() string { return n.cfg.get("dir").string() }
+
+// tickEvery is how often pauses, waits and links are looked after.
+const tickEvery = 20 * time.Millisecond
+
+// cron is the node's clockwork.
+func (n *Node) cron() {
+	t := n.clock.NewTicker(tickEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-n.ctx.Done():
+			return
+		case <-t.C():
+		}
+		now := n.clock.Now()
+		n.engine.Tick(now.UnixMilli())
+		n.repl.Tick()
+		n.saver.tick(now)
+		n.peak.see(n.usedMemory())
+	}
+}
+
+// background runs the expiry cycle and frees what was flushed.
+func (n *Node) background() {
+	cycle := n.engine.NewCycle()
+	t := n.clock.NewTicker(engine.ExpireEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-n.ctx.Done():
+			return
+		case <-t.C():
+			cycle.Run()
+		}
+	}
+}
+
+// Done is closed when the node was told to shut down.
+func (n *Node) Done() <-chan struct{} { return n.shutdown }
+
+// Close ends connections and background work.
+func (n *Node) Close() {
+	n.listeners.close()
+	n.cancel()
+	n.repl.Close()
+	n.loops.close()
+	n.adminLoop.close()
+	n.done.Wait()
+	for _, p := range []string{"admin-socket", "unixsocket"} {
+		if path := n.cfg.get(p).string(); path != "" {
+			os.Remove(path)
+		}
+	}
+	n.arena.Close()
+}
+
+// loadAtStart reads the snapshot that is there, if any.
+func (n *Node) loadAtStart() error {
+	path := filepath.Join(n.dir(), n.cfg.get("dbfilename").string())
+	f, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("Fatal error loading the DB, check server logs. Exiting: %w", err)
+	}
+	defer f.Close()
+	begin := n.clock.MonoNanos()
+	l, err := n.load(n.ctx, f)
+	if err != nil {
+		return fmt.Errorf("Fatal error loading the DB, check server logs. Exiting: %s: %w", path, err)
+	}
+	n.log.Info(fmt.Sprintf("Done loading RDB, keys loaded: %d, keys expired: %d.", l.keys, l.expired))
+	n.log.Info(fmt.Sprintf("DB loaded from disk: %.3f seconds", clock.SinceMono(n.clock, begin).Seconds()))
+	if l.expired == 0 {
+		n.repl.Restore(l.replID, l.replOffset)
+	}
+	return nil
+}
+
+// roleLetter stands in log lines: M for a primary, S for a replica.
+func (n *Node) roleLetter() byte {
+	if n.engine != nil && n.engine.Gate()&engine.GateReplica != 0 {
+		return 'S'
+	}
+	return 'M'
+}
+
+func (n *Node) loading() bool { return n.engine.Gate()&engine.GateLoading != 0 }
+
+func (n *Node) loopKind() string {
+	if _, ok := n.loops.(*portableLoops); ok {
+		return "goroutines"
+	}
+	return "epoll"
+}
+
+// aclHooks are what the ACL commands need of the node.
+func (n *Node) aclHooks() acl.Hooks {
+	return acl.Hooks{
+		WhoAmI: func(s spec.Session) string {
+			if cl, ok := s.(*engine.Client); ok && cl.User() != nil {
+				return cl.User().Name()
+			}
+			return "default"
+		},
+		Disconnect: func(u *acl.User) {
+			for _, cl := range n.engine.Clients() {
+				if cl.User() == u {
+					cl.Kill(true)
+				}
+			}
+		},
+	}
+}
+
+// Log is the node's logger.
+func (n *Node) Log() *slog.Logger { return n.log }
+
+func octal(s string) os.FileMode {
+	v, _ := strconv.ParseUint(s, 8, 12) // checked when it was set
+	return os.FileMode(v)
+}
+
+func atoi(s string) int {
+	v, _ := strconv.Atoi(s) // checked when it was set
+	return v
+}
+
+// SavesAtExit: a node with save points saves when it is told to end.
+func (n *Node) SavesAtExit() bool { return n.cfg.Get("save") != "" }

@@ -1,0 +1,191 @@
+package node
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/larder-cache/larder/base/limits"
+)
+
+const noLimit = math.MaxInt64
+
+// params are the configuration parameters that larder-server knows. Those with `only` exist for configuration files written
+// for Redis: any other value would need something that is not built yet, and is refused with that reason.
+var params = []param{
+	// Network.
+	{name: "bind", kind: kindList, def: "* -::*"},
+	{name: "shared-bind", kind: kindList, def: ""}, // larder's own: addresses of bind that several nodes may hold at once
+	{name: "port", kind: kindInt, def: "6379", max: 65535},
+	{name: "unixsocket", kind: kindString, def: "", immutable: true},
+	{name: "unixsocketperm", kind: kindSpec, def: "0", immutable: true, check: checkOctal},
+	{name: "tcp-backlog", kind: kindInt, def: "511", max: noLimit, immutable: true},
+	{name: "tcp-keepalive", kind: kindInt, def: "300", max: math.MaxInt32},
+	{name: "timeout", kind: kindInt, def: "0", max: math.MaxInt32},
+	{name: "protected-mode", kind: kindBool, def: "yes"},
+	{name: "maxclients", kind: kindInt, def: "10000", min: 1, max: math.MaxUint32},
+	{name: "io-threads", kind: kindInt, def: "0", max: limits.MaxLoops, immutable: true}, // loops; 0: one a core
+	{name: "io-backend", kind: kindEnum, def: "auto", enum: []string{"auto", "epoll", "portable"}, immutable: true},
+	{name: "proto-max-bulk-len", kind: kindMemory, def: "512mb", min: 1 << 20, max: noLimit},
+	{name: "client-query-buffer-limit", kind: kindMemory, def: "1gb", min: 1 << 20, max: noLimit},
+	{name: "client-output-buffer-limit", kind: kindSpec, def: "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60", check: checkOutputLimits},
+	{name: "admin-socket", kind: kindString, def: "", immutable: true}, // larder's own: the control plane's unix socket
+
+	// Process.
+	{name: "daemonize", kind: kindBool, def: "no", only: []string{"no"}, immutable: true},
+	{name: "supervised", kind: kindEnum, def: "no", enum: []string{"no", "auto", "systemd", "upstart"}, only: []string{"no", "auto"}, immutable: true},
+	{name: "pidfile", kind: kindString, def: "", immutable: true},
+	{name: "loglevel", kind: kindEnum, def: "notice", enum: []string{"debug", "verbose", "notice", "warning", "nothing"}},
+	{name: "logfile", kind: kindString, def: "", immutable: true},
+	{name: "always-show-logo", kind: kindBool, def: "no", immutable: true},
+	{name: "dir", kind: kindString, def: "."},
+	{name: "databases", kind: kindInt, def: "16", min: 1, max: limits.MaxDatabasesConfig, immutable: true},
+	{name: "hz", kind: kindInt, def: "10", max: math.MaxInt32},
+	{name: "dynamic-hz", kind: kindBool, def: "yes"},
+	{name: "activerehashing", kind: kindBool, def: "yes"},
+	{name: "shutdown-timeout", kind: kindInt, def: "10", max: math.MaxInt32},
+	{name: "crash-log-enabled", kind: kindBool, def: "yes"},
+	{name: "enable-protected-configs", kind: kindEnum, def: "no", enum: []string{"no", "yes", "local"}, immutable: true},
+	{name: "enable-debug-command", kind: kindEnum, def: "no", enum: []string{"no", "yes", "local"}, immutable: true},
+	{name: "enable-module-command", kind: kindEnum, def: "no", enum: []string{"no", "yes", "local"}, immutable: true},
+
+	// Memory.
+	{name: "maxmemory", kind: kindMemory, def: "0", max: noLimit},
+	{name: "maxmemory-policy", kind: kindEnum, def: "noeviction", enum: []string{"volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl",
+		"allkeys-lru", "allkeys-lfu", "allkeys-random", "noeviction"}, only: []string{"noeviction"}},
+	{name: "active-expire-effort", kind: kindInt, def: "1", min: 1, max: 10},
+	{name: "lazyfree-lazy-user-del", kind: kindBool, def: "no"},
+	{name: "lazyfree-lazy-user-flush", kind: kindBool, def: "no"},
+	{name: "lazyfree-lazy-expire", kind: kindBool, def: "no"},
+	{name: "lazyfree-lazy-server-del", kind: kindBool, def: "no"},
+	{name: "lazyfree-lazy-eviction", kind: kindBool, def: "no"},
+
+	// Snapshots.
+	{name: "save", kind: kindSpec, def: "3600 1 300 100 60 10000", check: checkSave},
+	{name: "dbfilename", kind: kindSpec, def: "dump.rdb", check: checkFileName},
+	{name: "rdbcompression", kind: kindBool, def: "yes"},
+	{name: "rdbchecksum", kind: kindBool, def: "yes", immutable: true},
+	{name: "stop-writes-on-bgsave-error", kind: kindBool, def: "yes"},
+	{name: "appendonly", kind: kindBool, def: "no", only: []string{"no"}},
+	{name: "appendfsync", kind: kindEnum, def: "everysec", enum: []string{"everysec", "always", "no"}},
+	{name: "no-appendfsync-on-rewrite", kind: kindBool, def: "no"},
+
+	// Replication.
+	{name: "replicaof", alias: "slaveof", kind: kindSpec, def: "", immutable: true, check: checkReplicaof},
+	{name: "masteruser", kind: kindString, def: "", secret: true},
+	{name: "masterauth", kind: kindString, def: "", secret: true},
+	{name: "replica-serve-stale-data", alias: "slave-serve-stale-data", kind: kindBool, def: "yes"},
+	{name: "replica-read-only", alias: "slave-read-only", kind: kindBool, def: "yes"},
+	{name: "replica-priority", alias: "slave-priority", kind: kindInt, def: "100", max: math.MaxInt32},
+	{name: "replica-announce-ip", alias: "slave-announce-ip", kind: kindString, def: ""},
+	{name: "replica-announce-port", alias: "slave-announce-port", kind: kindInt, def: "0", max: 65535},
+	{name: "repl-diskless-sync", kind: kindBool, def: "yes"},
+	{name: "repl-diskless-sync-delay", kind: kindInt, def: "0", max: math.MaxInt32},
+	{name: "repl-diskless-load", kind: kindEnum, def: "disabled", enum: []string{"disabled", "on-empty-db", "swapdb"}, only: []string{"disabled"}},
+	{name: "repl-disable-tcp-nodelay", kind: kindBool, def: "no"},
+	{name: "repl-backlog-size", kind: kindMemory, def: "10mb", min: 16 << 10, max: noLimit},
+	{name: "repl-backlog-ttl", kind: kindInt, def: "3600", max: math.MaxInt32},
+	{name: "repl-timeout", kind: kindInt, def: "60", min: 1, max: math.MaxInt32},
+	{name: "repl-ping-replica-period", alias: "repl-ping-slave-period", kind: kindInt, def: "10", min: 1, max: math.MaxInt32},
+	{name: "min-replicas-to-write", alias: "min-slaves-to-write", kind: kindInt, def: "0", max: math.MaxInt32},
+	{name: "min-replicas-max-lag", alias: "min-slaves-max-lag", kind: kindInt, def: "10", max: math.MaxInt32},
+
+	// Security.
+	{name: "requirepass", kind: kindString, def: "", secret: true},
+	{name: "user", kind: kindList, def: "", secret: true, immutable: true},
+	{name: "aclfile", kind: kindString, def: "", only: []string{""}, immutable: true},
+	{name: "acllog-max-len", kind: kindInt, def: "128", max: math.MaxInt32},
+	{name: "hide-user-data-from-log", kind: kindBool, def: "yes"},
+
+	// What exists only in its off position so far.
+	{name: "cluster-enabled", kind: kindBool, def: "no", only: []string{"no"}, immutable: true},
+	{name: "notify-keyspace-events", kind: kindString, def: "", only: []string{""}},
+	{name: "latency-monitor-threshold", kind: kindInt, def: "0", max: noLimit, only: []string{"0"}},
+	{name: "slowlog-log-slower-than", kind: kindInt, def: "-1", min: -1, max: noLimit, only: []string{"-1"}},
+	{name: "tls-port", kind: kindInt, def: "0", max: 65535, only: []string{"0"}},
+	{name: "activedefrag", kind: kindBool, def: "no", only: []string{"no"}},
+	{name: "maxmemory-clients", kind: kindString, def: "0", only: []string{"0"}},
+}
+
+func checkOctal(s string) error {
+	if _, err := strconv.ParseUint(s, 8, 12); err != nil {
+		return fmt.Errorf("argument must be an octal number such as 700")
+	}
+	return nil
+}
+
+func checkFileName(s string) error {
+	if strings.ContainsRune(s, '/') {
+		return fmt.Errorf("dbfilename can't be a path, just a filename")
+	}
+	return nil
+}
+
+// savePoint: a snapshot after `seconds`, if there were `changes` since the last.
+type savePoint struct{ seconds, changes int64 }
+
+func parseSave(s string) ([]savePoint, error) {
+	f := strings.Fields(s)
+	if len(f)%2 != 0 {
+		return nil, fmt.Errorf("Invalid save parameters")
+	}
+	var out []savePoint
+	for i := 0; i < len(f); i += 2 {
+		sec, err1 := strconv.ParseInt(f[i], 10, 32)
+		chg, err2 := strconv.ParseInt(f[i+1], 10, 32)
+		if err1 != nil || err2 != nil || sec < 1 || chg < 0 {
+			return nil, fmt.Errorf("Invalid save parameters")
+		}
+		out = append(out, savePoint{sec, chg})
+	}
+	return out, nil
+}
+
+func checkSave(s string) error { _, err := parseSave(s); return err }
+
+func checkReplicaof(s string) error {
+	if s == "" {
+		return nil
+	}
+	f := strings.Fields(s)
+	if len(f) == 2 {
+		if strings.EqualFold(f[0], "no") && strings.EqualFold(f[1], "one") {
+			return nil
+		}
+		if p, err := strconv.Atoi(f[1]); err == nil && p >= 0 && p <= 65535 {
+			return nil
+		}
+	}
+	return fmt.Errorf("Invalid master port")
+}
+
+// outputLimit bounds the unsent output of a class of clients.
+type outputLimit struct{ hard, soft, softSeconds int64 }
+
+func parseOutputLimits(s string) (map[string]outputLimit, error) {
+	f := strings.Fields(s)
+	if len(f)%4 != 0 {
+		return nil, fmt.Errorf("Wrong number of arguments in buffer limit configuration.")
+	}
+	out := map[string]outputLimit{}
+	for i := 0; i < len(f); i += 4 {
+		class := strings.ToLower(f[i])
+		if class == "slave" {
+			class = "replica"
+		}
+		if class != "normal" && class != "replica" && class != "pubsub" {
+			return nil, fmt.Errorf("Invalid client class specified in buffer limit configuration.")
+		}
+		hard, err1 := parseMemory(f[i+1])
+		soft, err2 := parseMemory(f[i+2])
+		sec, err3 := strconv.ParseInt(f[i+3], 10, 32)
+		if err1 != nil || err2 != nil || err3 != nil || sec < 0 {
+			return nil, fmt.Errorf("Error in hard, soft or soft_seconds setting in buffer limit configuration.")
+		}
+		out[class] = outputLimit{hard, soft, sec}
+	}
+	return out, nil
+}
+
+func checkOutputLimits(s string) error { _, err := parseOutputLimits(s); return err }

@@ -1,0 +1,110 @@
+package node
+
+import (
+	"github.com/larder-cache/larder/base/limits"
+	"github.com/larder-cache/larder/engine"
+	"github.com/larder-cache/larder/wire/resp"
+)
+
+// session is what both kinds of loop keep of a connection: its client and what was read and not yet run.
+type session struct {
+	cl     *engine.Client
+	parser resp.Parser
+	in     []byte // begins with an incomplete command, or with those that wait
+	args   [][]byte
+
+	parked  bool // its next command is held back (CLIENT PAUSE): nothing is read until it is resumed
+	blocked bool // its last command will be answered later
+	closing bool // close once everything is written
+	detach  bool // leaves the loop once the turn is over
+
+	read, cmds int64 // since the last Publish
+}
+
+// turnResult says how a turn of a session ended.
+type turnResult uint8
+
+const (
+	turnIdle   turnResult = iota // everything complete was run
+	turnMore                     // the turn's bound was reached: there is more to run
+	turnWait                     // parked, blocked, closing or leaving: run nothing more
+	turnBroken                   // the client broke the protocol: the error is in Out, close once it is written
+)
+
+// process runs the complete commands in data, up to a turn's bounds, and returns how many bytes they took.
+func (s *session) process(x *engine.Executor, lim *resp.Limits, data []byte) (int, turnResult) {
+	done := 0
+	for n := 0; ; n++ {
+		if n >= limits.MaxCommandsPerTurn || len(s.cl.Out.Buf) >= limits.MaxOutputPerTurnBytes {
+			return done, turnMore
+		}
+		l := lim
+		if !s.cl.Authenticated() {
+			l = &preAuthLimits
+		}
+		consumed, args, err := s.parser.Next(data[done:], s.args, l)
+		s.args = args
+		if err != nil {
+			s.cl.Out.Error("ERR " + err.Error())
+			s.closing = true
+			return len(data), turnBroken
+		}
+		if consumed == 0 {
+			return done, turnIdle
+		}
+		if len(args) == 0 {
+			done += consumed
+			continue
+		}
+		outcome := x.Run(s.cl, args)
+		if outcome == engine.Parked {
+			s.parked = true
+			s.parser.Reset()
+			return done, turnWait
+		}
+		s.cmds++
+		done += consumed
+		if s.wait(outcome) {
+			return done, turnWait
+		}
+	}
+}
+
+// wait notes an outcome after which nothing more of the session is to be run.
+func (s *session) wait(o engine.Outcome) bool {
+	switch o {
+	case engine.Blocked:
+		s.blocked = true
+	case engine.CloseAfter:
+		s.closing = true
+	case engine.Detached:
+		s.detach = true
+	default:
+		return s.cl.Killed()
+	}
+	return true
+}
+
+// keep stores what was not run.
+func (s *session) keep(rest []byte) {
+	switch {
+	case len(rest) > 0:
+		s.in = append(s.in[:0], rest...)
+	case cap(s.in) > limits.BigArgBytes:
+		s.in = nil
+	default:
+		s.in = s.in[:0]
+	}
+}
+
+// publish makes CLIENT LIST current.
+func (s *session) publish(nowMs, written int64) {
+	s.cl.Publish(nowMs, int64(len(s.in)), int64(cap(s.in)-len(s.in)), s.read, written, s.cmds)
+	s.read, s.cmds = 0, 0
+}
+
+// mayRun reports whether the session's next command can be looked at.
+func (s *session) mayRun() bool { return !s.parked && !s.blocked && !s.closing }
+
+// resume looks again whether what the session waited for is over.
+func (s *session) resume() { s.parked, s.blocked = false, s.cl.BlockedOn() != nil }

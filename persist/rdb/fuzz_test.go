@@ -1,0 +1,109 @@
+package rdb
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"testing"
+
+	"github.com/larder-cache/larder/base/errs"
+)
+
+// FuzzReader reads any bytes: never a panic, never an error that is not marked, and what is read can be written and read
+// again.
+func FuzzReader(f *testing.F) {
+	f.Add(sample(f, WriterOptions{Compress: true, Checksum: true}))
+	for _, in := range handmade() {
+		f.Add([]byte(in + "\xff\x00\x00\x00\x00\x00\x00\x00\x00"))
+	}
+	for _, raw := range oldValues() {
+		f.Add(append([]byte(head(9)+string(raw[:1])+"\x01k"), raw[1:]...))
+	}
+	lim := Limits{MaxStringBytes: 1 << 20, MaxRawBytes: 1 << 20}
+	f.Fuzz(func(t *testing.T, in []byte) {
+		all, err := readAll(bytes.NewReader(in), ReaderOptions{Limits: lim})
+		wellMarked(t, err)
+		_, shallow := readAll(bytes.NewReader(in), ReaderOptions{Limits: lim, DiscardRaw: true, SizeBytes: int64(len(in))})
+		if (err == nil) != (shallow == nil) && errs.KindOf(err) != errs.Limit {
+			t.Fatalf("with raw values: %v, without and with a known size: %v", err, shallow)
+		}
+		_, deep := readAll(bytes.NewReader(in), ReaderOptions{Limits: lim, Deep: true})
+		wellMarked(t, deep)
+		if err == nil {
+			again(t, all)
+		}
+	})
+}
+
+// again writes the strings of a dump and reads them.
+func again(t *testing.T, all []Event) {
+	var out bytes.Buffer
+	w := NewWriter(&out, WriterOptions{Compress: true, Checksum: true})
+	if err := errors.Join(w.Header(nil), w.SelectDB(0, 0, 0)); err != nil {
+		t.Fatal(err)
+	}
+	var want []Event
+	for _, ev := range all {
+		if ev.Kind == EventKey && ev.Value.Type == TypeString {
+			want = append(want, ev)
+			if err := w.String(ev.Key, ev.Value.String, ev.Meta); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r := NewReader(&out, ReaderOptions{})
+	for {
+		ev, err := r.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ev.Kind != EventKey {
+			continue
+		}
+		if len(want) == 0 || !bytes.Equal(ev.Key, want[0].Key) || !bytes.Equal(ev.Value.String, want[0].Value.String) || ev.Meta != want[0].Meta {
+			t.Fatalf("key %q came back otherwise", ev.Key)
+		}
+		want = want[1:]
+	}
+	if len(want) != 0 {
+		t.Fatalf("%d keys did not come back", len(want))
+	}
+}
+
+// FuzzParseDump reads any bytes as a DUMP payload, as they are and with a right footer.
+func FuzzParseDump(f *testing.F) {
+	f.Add(Dump([]byte("value")), byte(11))
+	for _, raw := range oldValues() {
+		f.Add(raw, byte(10))
+	}
+	for _, in := range handmade() {
+		f.Add([]byte(in[9:10]+in[12:]), byte(80))
+	}
+	lim := Limits{MaxStringBytes: 1 << 20, MaxRawBytes: 1 << 20}
+	f.Fuzz(func(t *testing.T, in []byte, version byte) {
+		_, err := ReadDump(in, lim)
+		wellMarked(t, err)
+		v, err := ReadDump(sealed(string(in), version), lim)
+		wellMarked(t, err)
+		if err != nil {
+			return
+		}
+		out, err := DumpValue(v, WriterOptions{Version: int(version), Compress: true})
+		if unsupported := (*UnsupportedError)(nil); errors.As(err, &unsupported) {
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		back, err := ReadDump(out, lim)
+		if err != nil || back.Type != v.Type || !bytes.Equal(back.String, v.String) || !bytes.Equal(back.Raw, v.Raw) {
+			t.Fatalf("%+v came back as %+v (%v)", v, back, err)
+		}
+	})
+}

@@ -1,0 +1,287 @@
+package replication
+
+import (
+	"net"
+	"sort"
+	"strconv"
+
+	"github.com/larder-cache/larder/commands/spec"
+	"github.com/larder-cache/larder/engine"
+	"github.com/larder-cache/larder/wire/resp"
+)
+
+// Commands are the commands of replication.
+func (m *Manager) Commands() []*spec.Command {
+	const admin = spec.Admin | spec.NoScript
+	follow := spec.Args(spec.OneOf("args",
+		spec.Block("host-port", spec.Str("host"), spec.Int("port")),
+		spec.Block("no-one", spec.Token("NO"), spec.Token("ONE"))))
+	return []*spec.Command{
+		{Name: "psync", Since: "2.8.0", Doc: "An internal command used in replication.", Group: spec.Server, Arity: -3,
+			Flags: admin | spec.NoAsyncLoading | spec.NoMulti, Args: spec.Args(spec.Str("replicationid"), spec.Int("offset")), Run: m.psyncRun},
+		{Name: "sync", Since: "1.0.0", Doc: "An internal command used in replication.", Group: spec.Server, Arity: 1,
+			Flags: admin | spec.NoAsyncLoading | spec.NoMulti, Run: m.syncRun},
+		{Name: "replconf", Since: "3.0.0", Doc: "An internal command for configuring the replication stream.", Complex: "O(1)", Group: spec.Server,
+			Arity: -1, Flags: admin | spec.Loading | spec.Stale | spec.AllowBusy, Run: m.replconfRun},
+		{Name: "replicaof", Since: "5.0.0", Doc: "Configures a server as replica of another, or promotes it to a master.", Complex: "O(1)", Group: spec.Server,
+			Arity: 3, Flags: admin | spec.Stale | spec.NoAsyncLoading | spec.NoMulti, Args: follow, Run: m.replicaofRun},
+		{Name: "slaveof", Since: "1.0.0", Doc: "Sets a server as a replica of another, or promotes it to being a master.", Complex: "O(1)", Group: spec.Server,
+			Arity: 3, Flags: admin | spec.Stale | spec.NoAsyncLoading | spec.NoMulti, Deprecated: "5.0.0", Instead: "`REPLICAOF`", Args: follow, Run: m.replicaofRun},
+		{Name: "role", Since: "2.8.12", Doc: "Returns the replication role.", Complex: "O(1)", Group: spec.Server, Arity: 1,
+			Flags: spec.NoScript | spec.Loading | spec.Stale | spec.Fast, Categories: spec.CatAdmin | spec.CatDangerous, Run: m.roleRun},
+		{Name: "wait", Since: "3.0.0", Doc: "Blocks until the asynchronous replication of all preceding write commands sent by the connection is completed.",
+			Complex: "O(1)", Group: spec.Generic, Arity: 3, Flags: spec.Blocking, Tips: []string{"request_policy:all_shards", "response_policy:agg_min"},
+			Args: spec.Args(spec.Int("numreplicas"), spec.Int("timeout")), Run: m.waitRun},
+	}
+}
+
+func (m *Manager) psyncRun(c *spec.Call) {
+	off, ok := c.Int(c.Args[2])
+	if ok {
+		m.psync(c, string(c.Args[1]), off, false)
+	}
+}
+
+func (m *Manager) syncRun(c *spec.Call) { m.psync(c, "?", -1, true) }
+
+func (m *Manager) replicaofRun(c *spec.Call) {
+	if spec.EqualFold(c.Args[1], "no") && spec.EqualFold(c.Args[2], "one") {
+		m.Promote()
+		m.Log.Info("PRIMARY MODE enabled")
+		c.Out.OK()
+		return
+	}
+	port, ok := resp.ParseInt(c.Args[2])
+	if !ok || port < 0 || port > 65535 {
+		c.Out.Error("ERR Invalid master port")
+		return
+	}
+	host := string(c.Args[1])
+	if m.follows(host, int(port)) {
+		c.Out.Simple("OK Already connected to specified master")
+		return
+	}
+	m.Follow(host, int(port))
+	c.Out.OK()
+}
+
+func (m *Manager) follows(host string, port int) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.follow != nil && m.follow.host == host && m.follow.port == port
+}
+
+func (m *Manager) replconfRun(c *spec.Call) {
+	if len(c.Args)%2 == 0 {
+		c.Out.Error(spec.ErrSyntax)
+		return
+	}
+	cl := c.Session.(*engine.Client)
+	h := helloOf(cl)
+	for i := 1; i+1 < len(c.Args); i += 2 {
+		name, value := c.Args[i], c.Args[i+1]
+		switch {
+		case spec.EqualFold(name, "listening-port"):
+			port, ok := c.Int(value)
+			if !ok {
+				return
+			}
+			h.port = int(port)
+		case spec.EqualFold(name, "ip-address"):
+			h.ip = string(value)
+		case spec.EqualFold(name, "capa"):
+			h.eof = h.eof || spec.EqualFold(value, "eof")
+			h.psync2 = h.psync2 || spec.EqualFold(value, "psync2")
+		case spec.EqualFold(name, "version"):
+			h.version = string(value)
+		case spec.EqualFold(name, "ack"), spec.EqualFold(name, "getack"):
+			return // only meaningful on a link, which reads them itself
+		default:
+			c.Out.Error("ERR Unrecognized REPLCONF option: " + string(name))
+			return
+		}
+	}
+	cl.SetAux(h)
+	c.Out.OK()
+}
+
+func (m *Manager) roleRun(c *spec.Call) {
+	st := m.Status()
+	if st.Following != nil {
+		f := st.Following
+		c.Out.Array(5)
+		c.Out.BulkString("slave")
+		c.Out.BulkString(f.Host)
+		c.Out.Int(int64(f.Port))
+		c.Out.BulkString(string(f.State))
+		c.Out.Int(st.Offset)
+		return
+	}
+	c.Out.Array(3)
+	c.Out.BulkString("master")
+	c.Out.Int(st.Offset)
+	online := st.Replicas[:0:0]
+	for _, r := range st.Replicas {
+		if r.Online {
+			online = append(online, r)
+		}
+	}
+	c.Out.Array(len(online))
+	for _, r := range online {
+		c.Out.Array(3)
+		c.Out.BulkString(r.Host)
+		c.Out.BulkString(strconv.Itoa(r.Port))
+		c.Out.BulkString(strconv.FormatInt(r.Ack, 10))
+	}
+}
+
+// waiting is one WAIT.
+type waiting struct {
+	client *engine.Client
+	block  *engine.Block
+	offset int64
+	need   int
+}
+
+func (m *Manager) waitRun(c *spec.Call) {
+	need, ok := c.Int(c.Args[1])
+	if !ok {
+		return
+	}
+	ms, ok := resp.ParseInt(c.Args[2])
+	if !ok {
+		c.Out.Error("ERR timeout is not an integer or out of range")
+		return
+	}
+	if ms < 0 {
+		c.Out.Error("ERR timeout is negative")
+		return
+	}
+	if m.Engine.Gate()&engine.GateReplica != 0 {
+		c.Out.Error("ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica is configured to be writable (which is not the default) writes to replicas are just local and are not propagated.")
+		return
+	}
+	cl := c.Session.(*engine.Client)
+	got := m.acked(cl.WriteOffset())
+	if int64(got) >= need || c.Session.InMulti() {
+		c.Out.Int(int64(got))
+		return
+	}
+	w := &waiting{client: cl, offset: cl.WriteOffset(), need: int(need), block: &engine.Block{}}
+	if ms > 0 {
+		w.block.DeadlineMs = c.Now + ms
+	}
+	forget := func() { m.mu.Lock(); delete(m.waiting, w); m.mu.Unlock() }
+	w.block.OnGone = forget
+	w.block.OnTimeout = func(out *resp.Writer) { forget(); out.Int(int64(m.acked(w.offset))) }
+	m.mu.Lock()
+	m.waiting[w] = struct{}{}
+	m.mu.Unlock()
+	c.Engine.(*engine.Executor).Block(cl, w.block)
+	m.Journal.AppendRaw(resp.AppendCommandStrings(nil, "REPLCONF", "GETACK", "*"))
+	// A replica may have answered between the count above and the entry in the list.
+	m.serveWaiting()
+}
+
+// acked counts the replicas that have a stream up to an offset.
+func (m *Manager) acked(offset int64) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.ackedLocked(offset)
+}
+
+func (m *Manager) ackedLocked(offset int64) int {
+	n := 0
+	for r := range m.replicas {
+		if r.online && r.ack >= offset {
+			n++
+		}
+	}
+	return n
+}
+
+// serveWaiting answers the WAITs that have their replicas.
+func (m *Manager) serveWaiting() {
+	m.mu.Lock()
+	type served struct {
+		w *waiting
+		n int
+	}
+	var ready []served
+	for w := range m.waiting {
+		if n := m.ackedLocked(w.offset); n >= w.need {
+			ready = append(ready, served{w, n})
+			delete(m.waiting, w)
+		}
+	}
+	m.mu.Unlock()
+	for _, s := range ready {
+		s.w.client.Unblock(s.w.block, func(out *resp.Writer) { out.Int(int64(s.n)) })
+	}
+}
+
+// Status is a reading of the node's part in replication, for INFO and ROLE.
+type Status struct {
+	History   History
+	Offset    int64
+	Following *Following // nil on a primary
+	Replicas  []ReplicaStatus
+	Counts    Counts
+	BacklogOn bool
+	Backlog   int64 // configured size, bytes
+	First     int64 // the oldest offset in the backlog, counted from 1
+	Histlen   int64
+}
+
+// Following is a replica's link.
+type Following struct {
+	Host          string
+	Port          int
+	State         linkState
+	Up            bool
+	Syncing       bool
+	LastIOSeconds int64 // -1: never
+	DownSeconds   int64
+	Loaded, Total int64 // of the snapshot that is being received; Total -1: not known
+}
+
+// ReplicaStatus is one replica as its primary sees it.
+type ReplicaStatus struct {
+	Host       string
+	Port       int
+	Online     bool
+	Ack        int64
+	LagSeconds int64
+	ClientID   int64
+}
+
+// Status reads how replication stands.
+func (m *Manager) Status() Status {
+	first, end := m.Journal.Range()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := m.Clock.Now()
+	st := Status{History: m.history, Offset: end, Counts: m.counts, BacklogOn: m.Journal.On(), First: first + 1, Histlen: end - first}
+	if f := m.follow; f != nil {
+		st.Following = &Following{Host: f.host, Port: f.port, State: f.state, Up: f.up, Syncing: f.state == linkSync, LastIOSeconds: -1,
+			DownSeconds: int64(now.Sub(f.downAt).Seconds()), Loaded: f.loaded, Total: f.total}
+		if f.up {
+			st.Following.LastIOSeconds = int64(now.Sub(f.lastIO).Seconds())
+		}
+	}
+	for r := range m.replicas {
+		st.Replicas = append(st.Replicas, ReplicaStatus{Host: r.host(), Port: r.hello.port, Online: r.online, Ack: r.ack,
+			LagSeconds: int64(now.Sub(r.ackAt).Seconds()), ClientID: r.client.ID()})
+	}
+	sort.Slice(st.Replicas, func(i, j int) bool { return st.Replicas[i].ClientID < st.Replicas[j].ClientID })
+	st.Backlog = m.Settings().BacklogSize
+	return st
+}
+
+// Addr is the address of the primary that is followed, "" on a primary.
+func (s Status) Addr() string {
+	if s.Following == nil {
+		return ""
+	}
+	return net.JoinHostPort(s.Following.Host, strconv.Itoa(s.Following.Port))
+}
