@@ -32,6 +32,8 @@ type Env struct {
 	// Hand is given the entries that a walk comes to, or that are about to change before it does (see BeginWalk).
 	// It must not change the dict. It may be nil while no walk is active.
 	Hand func(d *Dict, walk int, ref arena.Ref)
+
+	touched byte // what bucket.touch read, so that the compiler keeps the reads
 }
 
 // Dict is the index. Its zero value is an empty one, which owns no memory. It must not be copied while it is not empty.

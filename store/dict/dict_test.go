@@ -24,10 +24,8 @@ type world struct {
 	twin map[arena.Ref]rec
 	refs []arena.Ref // the twin's keys, to pick from
 	hash func() uint64
-	now  int64
 	// walks are the active ones: what they must still hand over.
 	walks [MaxWalks]map[arena.Ref]rec
-	start int64
 }
 
 type fataler interface {
@@ -185,7 +183,7 @@ var hashes = map[string]func(*rand.Rand) uint64{
 func TestTwin(t *testing.T) {
 	for name, hash := range hashes {
 		t.Run(name, func(t *testing.T) {
-			most := map[string]int{"uniform": 3000, "top": 1500, "skewed": 1500, "same": 200}[name]
+			most := map[string]int{"uniform": 3000, "top": 1500, "skewed": 600, "same": 200}[name]
 			rapid.Check(t, func(rt *rapid.T) {
 				w := newWorld(t, rt)
 				defer w.close()
@@ -349,16 +347,17 @@ func TestMemory(t *testing.T) {
 	defer w.close()
 	const block = 16
 	r := rand.New(rand.NewPCG(3, 3))
-	worst, at := 0.0, 0
+	best, worst, at := 99.0, 0.0, 0
 	for n := 1; n <= 300000; n++ {
 		w.insert(r.Uint64(), -1)
 		if n >= 10000 && n%1000 == 0 {
-			if per := float64(w.env.Arena.Used())/float64(n) - block; per > worst {
+			per := float64(w.env.Arena.Used())/float64(n) - block
+			if best = min(best, per); per > worst {
 				worst, at = per, n
 			}
 		}
 	}
-	t.Logf("worst: %.2f bytes an entry, at %d", worst, at)
+	t.Logf("%.2f to %.2f bytes an entry, most at %d", best, worst, at)
 	if worst > 13 {
 		t.Errorf("%.2f bytes an entry at %d", worst, at)
 	}

@@ -4,7 +4,7 @@ import "github.com/larder-cache/larder/store/arena"
 
 // limits is how many entries a segment takes before it is split, in eighths of an entry a bucket, by the first four bits of its prefix: from 10.7
 // entries down to 7.7. Hashes are uniform, so with one limit for all every segment of a dict would split at nearly the same time, and the index would
-// swing by a factor of two. Spread over half an octave, it takes 9.4 to 12 bytes an entry at every size (an octave would need more: those with a low limit are at half of it after a split).
+// swing by a factor of two. Spread over half an octave, it takes 10 to 12.4 bytes an entry at every size (an octave would need more: those with a low limit are at half of it after a split).
 var limits = [16]uint32{86, 84, 82, 81, 79, 77, 76, 74, 72, 71, 69, 68, 66, 65, 64, 62}
 
 func limit(s *segment, d *Dict) uint32 {
@@ -88,6 +88,7 @@ func spread(m uint32) uint32 {
 // scatter moves a chain's entries to two buckets by one bit of their hash, and frees the chain's overflow buckets.
 func (d *Dict) scatter(e *Env, from bucket, bit uint, left, right bucket) (count, volatile uint32) {
 	for b := from; b.p != nil; b = b.next(e) {
+		b.touch(e)
 		for i := uint(0); i < slots; i++ {
 			if *b.meta()>>i&1 == 0 {
 				continue

@@ -87,6 +87,7 @@ func (m *mark) set(gen uint32, b uint) {
 }
 
 func (d *Dict) hand(e *Env, b bucket, i int) {
+	b.touch(e)
 	b.each(e, func(ref arena.Ref) { e.Hand(d, i, ref) })
 }
 

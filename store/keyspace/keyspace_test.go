@@ -447,34 +447,7 @@ func TestShardsInParallel(t *testing.T) {
 		})
 	}
 	for range 3 {
-		for i := range locks {
-			locks[i].Lock()
-			s.Shard(i).Heap().Lock()
-		}
-		w, err := NewWalk(s)
-		want := 0
-		for i := range locks {
-			want += s.Shard(i).Len()
-			s.Shard(i).Heap().Unlock()
-			locks[i].Unlock()
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i := range shards {
-			for done := false; !done; {
-				with(i, i, func() {
-					done = w.Step(i, 5000, func(it *Item) {
-						if it.Offset == 0 {
-							want--
-						}
-					})
-				})
-			}
-		}
-		if want != 0 {
-			t.Errorf("%d keys too few", want)
-		}
+		walkInParallel(t, s, locks[:], with)
 	}
 	wg.Wait()
 	for i := range shards {
@@ -487,6 +460,38 @@ func TestShardsInParallel(t *testing.T) {
 	}
 	if got := s.Arena().Used(); got != 0 {
 		t.Errorf("%d bytes left", got)
+	}
+}
+
+// walkInParallel makes a walk while others write, and counts its keys.
+func walkInParallel(t *testing.T, s *Space, locks []sync.Mutex, with func(i, j int, fn func())) {
+	for i := range locks {
+		locks[i].Lock()
+		s.Shard(i).Heap().Lock()
+	}
+	w, err := NewWalk(s)
+	want := 0
+	for i := range locks {
+		want += s.Shard(i).Len()
+		s.Shard(i).Heap().Unlock()
+		locks[i].Unlock()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range locks {
+		for done := false; !done; {
+			with(i, i, func() {
+				done = w.Step(i, 5000, func(it *Item) {
+					if it.Offset == 0 {
+						want--
+					}
+				})
+			})
+		}
+	}
+	if want != 0 {
+		t.Errorf("%d keys too few", want)
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 // shard. Starting at 0 until it answers 0 gives every key that is there throughout at least once. Space.Cursor makes one cursor for all shards.
 // It goes by whole buckets, so there may be some more, and gives up after 10 × count empty ones, as Redis does. fn must not change the shard.
 func (d *DB) Scan(position uint64, count int, fn func(Entry)) uint64 {
-	n := 0
+	n, count := 0, max(count, 1)
 	visit := func(ref arena.Ref) {
 		n++
 		fn(d.entry(ref))

@@ -58,6 +58,8 @@ type walkShard struct {
 	sent  int    // how much of the queue's first value was emitted
 	item  Item
 	over  bool
+	// digits is where an integer's Value is written.
+	digits [value.MaxIntLen]byte
 }
 
 type walkPart struct {
@@ -125,7 +127,7 @@ func (w *Walk) Keys(shard int) (n int) {
 	return n
 }
 
-// Pending is how many bytes wait in a shard's queue for Step, copies and shared blocks: the engine makes writers wait beyond limits.MaxPreImageQueueBytes.
+// Pending is how many bytes wait in a shard's queue for Step, copies and shared blocks, to be asked under its lock: the engine makes writers wait beyond limits.MaxPreImageQueueBytes.
 func (w *Walk) Pending(shard int) int {
 	return w.shards[shard].bytes
 }
@@ -192,8 +194,7 @@ func (sh *Shard) hand(d *dict.Dict, walk int, ref arena.Ref) {
 		ws.enqueue(e)
 		return
 	}
-	var scratch [value.MaxIntLen]byte
-	it.Key, it.Value = e.Key(), e.String(&scratch)
+	it.Key, it.Value = e.Key(), e.String(&ws.digits)
 	ws.send()
 }
 
