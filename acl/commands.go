@@ -1,13 +1,14 @@
 package acl
 
 import (
+	"crypto/rand"
 	"encoding/hex"
 	"strconv"
 
 	"github.com/larder-cache/larder/commands/spec"
 )
 
-// Hooks are what the ACL commands need of those who know connections. WhoAmI must be set; Rand too, for ACL GENPASS.
+// Hooks are what the ACL commands need of those who know connections. WhoAmI must be set; the others may be nil.
 type Hooks struct {
 	// WhoAmI is the name of the user that a session is logged in as.
 	WhoAmI func(s spec.Session) string
@@ -16,7 +17,7 @@ type Hooks struct {
 	Disconnect func(u *User)
 	// Changed tells that a user's rules changed: whoever is subscribed to what it may no longer hear is to be disconnected.
 	Changed func(u *User)
-	// Rand fills p with bytes that nobody can guess.
+	// Rand fills p with bytes that nobody can guess, for ACL GENPASS; nil: the system's.
 	Rand func(p []byte)
 }
 
@@ -38,6 +39,9 @@ var (
 
 // Commands declares ACL and its subcommands.
 func (a *ACL) Commands(hooks Hooks) []*spec.Command {
+	if hooks.Rand == nil {
+		hooks.Rand = func(p []byte) { rand.Read(p) } // never fails
+	}
 	h := &handlers{a, hooks}
 	return []*spec.Command{{Name: "acl", Since: "6.0.0", Doc: "A container for Access List Control commands.", Complex: "Depends on subcommand.",
 		Group: spec.Server, Arity: -2, Sub: append(h.userCommands(), h.otherCommands()...)}}

@@ -11,20 +11,22 @@ import (
 	"github.com/larder-cache/larder/wire/resp"
 )
 
-// ruleError is why a rule is refused, in Redis' words.
+// ruleError is an error that clients or whoever starts a node are told in Redis' words: a rule is refused, or a login.
 type ruleError string
 
 // Error implements error.
 func (e ruleError) Error() string { return string(e) }
 
 const (
-	errSyntax      ruleError = "Syntax error"
-	errUnknown     ruleError = "Unknown command or category name in ACL"
-	errAllKeys     ruleError = "Adding a pattern after the * pattern (or the 'allkeys' flag) is not valid and does not have any effect. Try 'resetkeys' to start with an empty list of patterns"
-	errAllChannels ruleError = "Adding a pattern after the * pattern (or the 'allchannels' flag) is not valid and does not have any effect. Try 'resetchannels' to start with an empty list of channels"
-	errNoPassword  ruleError = "The password you are trying to remove from the user does not exist"
-	errBadHash     ruleError = "The password hash must be exactly 64 characters and contain only lowercase hexadecimal characters"
-	errFirstArg    ruleError = "Allowing first-arg of a subcommand is not supported"
+	errSyntax  ruleError = "Syntax error"
+	errUnknown ruleError = "Unknown command or category name in ACL"
+	errAllKeys ruleError = "Adding a pattern after the * pattern (or the 'allkeys' flag) is not valid " +
+		"and does not have any effect. Try 'resetkeys' to start with an empty list of patterns"
+	errAllChannels ruleError = "Adding a pattern after the * pattern (or the 'allchannels' flag) is not valid " +
+		"and does not have any effect. Try 'resetchannels' to start with an empty list of channels"
+	errNoPassword ruleError = "The password you are trying to remove from the user does not exist"
+	errBadHash    ruleError = "The password hash must be exactly 64 characters and contain only lowercase hexadecimal characters"
+	errFirstArg   ruleError = "Allowing first-arg of a subcommand is not supported"
 )
 
 // newRules is a user as it is right after it was made: off, and without any permission.

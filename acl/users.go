@@ -2,8 +2,6 @@ package acl
 
 import (
 	"crypto/subtle"
-	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -39,7 +37,7 @@ func (u *User) Rules() *Rules {
 }
 
 // ErrWrongPass is Authenticate's answer, and AUTH's: it does not tell which of the two was wrong.
-var ErrWrongPass = errors.New("WRONGPASS invalid username-password pair or user is disabled.")
+var ErrWrongPass error = ruleError("WRONGPASS invalid username-password pair or user is disabled.")
 
 // ACL is the users of a node. It is safe for concurrent use.
 type ACL struct {
@@ -138,7 +136,7 @@ func (a *ACL) Authenticate(name, password string) (*User, error) {
 // wrong. The error's text is that of ACL SETUSER.
 func (a *ACL) SetUser(name string, modifiers ...string) error {
 	if hasSpaces(name) {
-		return errors.New("Usernames can't contain spaces or null characters")
+		return ruleError("Usernames can't contain spaces or null characters")
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -149,7 +147,7 @@ func (a *ACL) SetUser(name string, modifiers ...string) error {
 	}
 	for _, m := range modifiers {
 		if err := r.apply(a.table, m); err != nil {
-			return fmt.Errorf("Error in ACL SETUSER modifier '%s': %w", m, err)
+			return ruleError("Error in ACL SETUSER modifier '" + m + "': " + err.Error())
 		}
 	}
 	a.storeLocked(name, r)
@@ -199,7 +197,7 @@ func (a *ACL) Load(lines []string) error {
 	for _, line := range lines {
 		words, ok := resp.SplitArgs([]byte(line), nil)
 		if !ok {
-			return fmt.Errorf("Unbalanced quotes in user declaration '%s'", line)
+			return ruleError("Unbalanced quotes in user declaration '" + line + "'")
 		}
 		if len(words) == 0 {
 			continue
@@ -209,7 +207,7 @@ func (a *ACL) Load(lines []string) error {
 			return err
 		}
 		if loaded[r.name] != nil {
-			return fmt.Errorf("Error in user declaration '%s': Duplicate user found. A user can only be defined once in config files", r.name)
+			return badDeclaration(r.name, "Duplicate user found. A user can only be defined once in config files")
 		}
 		loaded[r.name] = r
 	}
@@ -221,21 +219,25 @@ func (a *ACL) Load(lines []string) error {
 
 func (a *ACL) parseUser(words [][]byte) (*Rules, error) {
 	if len(words) < 2 || !spec.EqualFold(words[0], "user") {
-		return nil, fmt.Errorf("Error in user declaration '%s': %w", words[0], errSyntax)
+		return nil, badDeclaration(string(words[0]), errSyntax.Error())
 	}
 	name := string(words[1])
 	if hasSpaces(name) {
-		return nil, errors.New("Spaces not allowed in ACL usernames")
+		return nil, ruleError("Spaces not allowed in ACL usernames")
 	}
 	ops, unmatched, ok := joinSelectors(words[2:])
 	if !ok {
-		return nil, fmt.Errorf("Error in user declaration '%s': Unmatched parenthesis in selector definition.", unmatched)
+		return nil, badDeclaration(unmatched, "Unmatched parenthesis in selector definition.")
 	}
 	r := newRules(name, a.table)
 	for _, op := range ops {
 		if err := r.apply(a.table, op); err != nil {
-			return nil, fmt.Errorf("Error loading ACL rule '%s' for the user named '%s': %w", op, name, err)
+			return nil, ruleError("Error loading ACL rule '" + op + "' for the user named '" + name + "': " + err.Error())
 		}
 	}
 	return r, nil
+}
+
+func badDeclaration(what, why string) error {
+	return ruleError("Error in user declaration '" + what + "': " + why)
 }

@@ -22,8 +22,9 @@ func scanCommands() []*spec.Command {
 			Tips:    []string{"nondeterministic_output", "request_policy:special", "response_policy:special"},
 			History: [][2]string{{"6.0.0", "Added the `TYPE` subcommand."}}, Run: scanRun},
 		{Name: "keys", Since: "1.0.0", Doc: "Returns all key names that match a pattern.",
-			Complex: "O(N) with N being the number of keys in the database, under the assumption that the key names in the database and the given pattern have limited length.",
-			Group:   spec.Generic, Arity: 2, Flags: spec.ReadOnly, Categories: spec.CatDangerous, Scope: spec.EachShard, Args: spec.Args(spec.Pattern("pattern")),
+			Complex: "O(N) with N being the number of keys in the database, under the assumption that the key names in the database " +
+				"and the given pattern have limited length.",
+			Group: spec.Generic, Arity: 2, Flags: spec.ReadOnly, Categories: spec.CatDangerous, Scope: spec.EachShard, Args: spec.Args(spec.Pattern("pattern")),
 			Tips: []string{"request_policy:all_shards", "nondeterministic_output_order"}, Run: keysRun},
 		{Name: "dbsize", Since: "1.0.0", Doc: "Returns the number of keys in the database.", Complex: "O(1)", Group: spec.Server, Arity: 1,
 			Flags: spec.ReadOnly | spec.Fast, Categories: spec.CatKeyspace, Scope: spec.EachShard,
@@ -69,13 +70,10 @@ func parseCursor(b []byte) (uint64, bool) {
 	return n, err == nil
 }
 
-// parse reads the options; false after it has answered an error.
+// parse reads the options; false after it has answered an error. As in Redis, a wrong value before a wrong word is what is told.
 func (s *scan) parse() bool {
 	c := s.c
-	opts, ok := c.Options(2)
-	if !ok {
-		return false
-	}
+	opts, fit := c.Cmd.Options(nil, c.Args, 2)
 	for _, o := range opts {
 		switch o.Arg.Token {
 		case "COUNT":
@@ -99,7 +97,10 @@ func (s *scan) parse() bool {
 			}
 		}
 	}
-	return true
+	if !fit {
+		c.Out.Error(spec.ErrSyntax)
+	}
+	return fit
 }
 
 // noType is no value's type.

@@ -45,11 +45,13 @@ func stringCommands() []*spec.Command {
 			Complex: "O(N) where N is the number of keys to set.", Group: spec.String, Arity: -3, Flags: write, Keys: spec.EverySecond(1, spec.OW|spec.Inserts), Args: pairs,
 			Run: msetnxRun},
 		{Name: "getset", Since: "1.0.0", Doc: "Returns the previous string value of a key after setting it to a new value.", Complex: "O(1)", Group: spec.String, Arity: 3,
-			Flags: write | spec.Fast, Keys: spec.One(1, spec.RW|spec.Reads|spec.Updates), Args: keyValue, Deprecated: "6.2.0", Instead: "`SET` with the `!GET` argument", Run: getsetRun},
+			Flags: write | spec.Fast, Keys: spec.One(1, spec.RW|spec.Reads|spec.Updates), Args: keyValue,
+			Deprecated: "6.2.0", Instead: "`SET` with the `!GET` argument", Run: getsetRun},
 		{Name: "getdel", Since: "6.2.0", Doc: "Returns the string value of a key after deleting the key.", Complex: "O(1)", Group: spec.String, Arity: 2,
 			Flags: spec.Write | spec.Fast, Keys: spec.One(1, spec.RW|spec.Reads|spec.Deletes), Args: spec.Args(keyArg), Run: getdelRun},
 		{Name: "getex", Since: "6.2.0", Doc: "Returns the string value of a key after setting its expiration time.", Complex: "O(1)", Group: spec.String, Arity: -2,
-			Flags: spec.Write | spec.Fast, Keys: spec.Keys{{Notes: "RW and UPDATE because it changes the TTL", Begin: spec.Begin{At: 1}, Find: spec.Find{Step: 1}, Access: spec.RW | spec.Reads | spec.Updates}},
+			Flags: spec.Write | spec.Fast, Keys: spec.Keys{{Notes: "RW and UPDATE because it changes the TTL", Begin: spec.Begin{At: 1},
+				Find: spec.Find{Step: 1}, Access: spec.RW | spec.Reads | spec.Updates}},
 			Args: spec.Args(keyArg, expiryArgs("", "", spec.Token("PERSIST"))), Run: getexRun},
 	}
 }

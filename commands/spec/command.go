@@ -228,6 +228,9 @@ func (c *Command) AllCategories() Category {
 	} else {
 		cat |= CatSlow
 	}
+	if c.Run == nil {
+		return cat // a container's group says nothing of what its subcommands do
+	}
 	return cat | groupCategory[c.Group]
 }
 

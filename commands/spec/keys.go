@@ -1,7 +1,5 @@
 package spec
 
-import "errors"
-
 // Access is what a command does with a key, as COMMAND INFO's key specifications tell it.
 type Access uint16
 
@@ -71,7 +69,12 @@ type KeyPos struct {
 }
 
 // ErrBadKeys says that the arguments do not have the keys where the declaration wants them (a numkeys that is out of range).
-var ErrBadKeys = errors.New("Invalid arguments specified for command")
+var ErrBadKeys error = keysError("Invalid arguments specified for command")
+
+// keysError is an error whose text is what clients are told.
+type keysError string
+
+func (e keysError) Error() string { return string(e) }
 
 // Positions appends the keys of a call to dst. args[0] is the name; for a subcommand args[1] is its own name.
 func (ks Keys) Positions(dst []KeyPos, args [][]byte) ([]KeyPos, error) {

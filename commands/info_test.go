@@ -1,0 +1,171 @@
+package commands_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/larder-cache/larder/commands/spec"
+	"github.com/larder-cache/larder/engine"
+	"github.com/larder-cache/larder/engine/enginetest"
+	"github.com/larder-cache/larder/wire/resp"
+)
+
+// infoFields are the elements of an entry of COMMAND INFO; the last, the subcommands, is compared one by one.
+var infoFields = []string{"name", "arity", "flags", "first key", "last key", "step", "categories", "tips", "key specs"}
+
+// sinceRedis70 are the differences from redis-server 7.0.15, which the tests compare with, by "command: field": what is new in 7.2.
+var sinceRedis70 = map[string]string{
+	"msetnx: tips":                   "7.2 took them back: it cannot be split",
+	"scan: tips":                     "7.2 says how replies are put together",
+	"randomkey: tips":                "7.2 says how replies are put together",
+	"command|getkeys: arity":         "7.2 takes commands without arguments",
+	"command|getkeysandflags: arity": "7.2 takes commands without arguments",
+	"acl|deluser: tips":              "7.2 has them",
+	"acl|save: tips":                 "7.2 has them",
+	"acl|setuser: tips":              "7.2 has them",
+	"client|setinfo: new":            "of 7.2",
+	"client|no-touch: new":           "of 7.2",
+	"client|pause: flags":            "ours: not within MULTI, as EXEC holds what a pause has to wait for",
+	"client|unpause: flags":          "ours: not within MULTI, as EXEC holds what a pause has to wait for",
+	"client|list: tips":              "engine does not declare them yet",
+	"client|info: tips":              "engine does not declare them yet",
+}
+
+func TestInfoAsRedis(t *testing.T) {
+	s := enginetest.New(t, enginetest.Start)
+	c, real := s.Client(), enginetest.StartRedis(t).Dial()
+	c.Value("HELLO", "3")
+	real.Value("HELLO", "3")
+	used := map[string]bool{}
+	for _, cmd := range s.Table.All() {
+		ours := c.Value("COMMAND", "INFO", cmd.FullName()).Elems[0]
+		theirs := real.Value("COMMAND", "INFO", cmd.FullName()).Elems[0]
+		if theirs.Kind == resp.KindNull {
+			differ(t, sinceRedis70, used, cmd.FullName()+": new", "there", "not there")
+			continue
+		}
+		for i, field := range infoFields {
+			differ(t, sinceRedis70, used, cmd.FullName()+": "+field, canonical(ours.Elems[i]), canonical(theirs.Elems[i]))
+		}
+	}
+	checkUsed(t, sinceRedis70, used)
+}
+
+func checkUsed(t *testing.T, known map[string]string, used map[string]bool) {
+	t.Helper()
+	for what := range known {
+		if !used[what] {
+			t.Errorf("%s is listed as a difference, and is none", what)
+		}
+	}
+}
+
+// canonical writes a reply with its sets sorted: their order is a table's of the server's.
+func canonical(v resp.Value) string {
+	if v.Kind != resp.KindSet {
+		return enginetest.Show(v)
+	}
+	words := make([]string, len(v.Elems))
+	for i, e := range v.Elems {
+		words[i] = canonical(e)
+	}
+	slices.Sort(words)
+	return strings.Join(words, " ")
+}
+
+// differ compares a field, and notes the use of a difference that is known.
+func differ(t *testing.T, known map[string]string, used map[string]bool, what, ours, theirs string) {
+	t.Helper()
+	if ours == theirs {
+		return
+	}
+	if known[what] != "" {
+		used[what] = true
+		return
+	}
+	t.Errorf("%s\n  ours %s\ntheirs %s", what, ours, theirs)
+}
+
+// docFields are the fields of COMMAND DOCS that are compared; summaries were written anew for 7.2.
+var docFields = []string{"since", "group", "deprecated_since", "replaced_by", "history"}
+
+// docsSinceRedis70 are the differences from 7.0.15 in COMMAND DOCS, by "command: field".
+var docsSinceRedis70 = map[string]string{
+	"setnx: deprecated_since":            "since 7.2",
+	"setnx: replaced_by":                 "since 7.2",
+	"setex: deprecated_since":            "since 7.2",
+	"setex: replaced_by":                 "since 7.2",
+	"psetex: deprecated_since":           "since 7.2",
+	"psetex: replaced_by":                "since 7.2",
+	"mset: arguments":                    "7.2 calls the block data",
+	"msetnx: arguments":                  "7.2 calls the block data",
+	"flushall: arguments":                "7.2 calls it flush-type",
+	"flushdb: arguments":                 "7.2 calls it flush-type",
+	"command|getkeys: arguments":         "7.2 has them",
+	"command|getkeysandflags: arguments": "7.2 has them",
+	"acl|cat: arguments":                 "7.2 calls it category",
+	"acl|log: history":                   "what 7.2 added",
+}
+
+func TestDocsAsRedis(t *testing.T) {
+	s := enginetest.New(t, enginetest.Start)
+	c, real := s.Client(), enginetest.StartRedis(t).Dial()
+	c.Value("HELLO", "3")
+	real.Value("HELLO", "3")
+	used := map[string]bool{}
+	for _, cmd := range s.Table.All() {
+		if top := cmd.Parent(); elsewhere(cmd) || top != nil && elsewhere(top) {
+			continue
+		}
+		ours := c.Value("COMMAND", "DOCS", cmd.FullName()).Elems[1]
+		theirs := real.Value("COMMAND", "DOCS", cmd.FullName())
+		if len(theirs.Elems) == 0 {
+			continue // new since: TestInfoAsRedis lists it
+		}
+		for _, field := range docFields {
+			differ(t, docsSinceRedis70, used, cmd.FullName()+": "+field, canonical(get(ours, field)), canonical(get(theirs.Elems[1], field)))
+		}
+		differ(t, docsSinceRedis70, used, cmd.FullName()+": arguments", grammar(get(ours, "arguments")), grammar(get(theirs.Elems[1], "arguments")))
+	}
+	checkUsed(t, docsSinceRedis70, used)
+}
+
+// elsewhere: the engine documents its own commands.
+func elsewhere(cmd *spec.Command) bool {
+	for _, decl := range slices.Concat(engine.Transactions(), engine.Connection(), engine.ClientCommands()) {
+		if decl.Name == cmd.Name {
+			return true
+		}
+	}
+	return false
+}
+
+// get finds a field of a map; the zero Value if it is not there.
+func get(m resp.Value, field string) resp.Value {
+	for i := 0; i+1 < len(m.Elems); i += 2 {
+		if string(m.Elems[i].Str) == field {
+			return m.Elems[i+1]
+		}
+	}
+	return resp.Value{}
+}
+
+// grammar writes arguments without what 7.2 added to them.
+func grammar(args resp.Value) string {
+	var out []string
+	for _, a := range args.Elems {
+		s := string(get(a, "name").Str) + ":" + string(get(a, "type").Str)
+		for _, f := range []string{"token", "since"} {
+			if v := string(get(a, f).Str); v != "" {
+				s += "," + f + "=" + v
+			}
+		}
+		s += "," + canonical(get(a, "flags"))
+		if sub := get(a, "arguments"); len(sub.Elems) > 0 {
+			s += "(" + grammar(sub) + ")"
+		}
+		out = append(out, s)
+	}
+	return strings.Join(out, " ")
+}
