@@ -46,6 +46,7 @@ type Client struct {
 	Out resp.Writer
 
 	id            int64
+	reg           *registry // nil for one that is in no list
 	conn          Conn
 	db            int
 	authenticated bool
@@ -53,7 +54,7 @@ type Client struct {
 	fromPrimary   bool
 	inMulti       bool
 	noTouch       bool
-	admin         bool // came by the admin listener: not held back by pauses
+	admin         atomic.Bool // came by the admin listener: not held back by pauses, never idle
 	lastCmd       *spec.Command
 	lastName      string
 	multi         multi
@@ -79,7 +80,8 @@ type clientInfo struct {
 	watching              atomic.Int32
 	user                  atomic.Pointer[acl.User]
 	class                 atomic.Uint32
-	noEvict, noTouch      atomic.Bool
+	noTouch               atomic.Bool
+	multiBytes            atomic.Int64 // held by the open transaction
 	totalIn, totalOut     atomic.Int64
 	totalCmds             atomic.Int64
 }
@@ -97,9 +99,44 @@ type Block struct {
 
 // registry is all clients of a node.
 type registry struct {
-	mu   sync.Mutex
-	byID map[int64]*Client
-	next int64
+	mu       sync.Mutex
+	byID     map[int64]*Client
+	next     int64
+	replicas int                  // clients of byID that are replicas
+	blocked  map[*Client]struct{} // those that wait to be answered
+}
+
+// add gives a client its id.
+func (r *registry) add(c *Client) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.next++
+	c.id, c.reg = r.next, r
+	r.byID[c.id] = c
+}
+
+// remove forgets a client; twice is fine.
+func (r *registry) remove(c *Client) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.byID[c.id] != c {
+		return
+	}
+	delete(r.byID, c.id)
+	delete(r.blocked, c)
+	if c.Class() == ClassReplica {
+		r.replicas--
+	}
+}
+
+func (r *registry) setBlocked(c *Client, on bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if on {
+		r.blocked[c] = struct{}{}
+	} else {
+		delete(r.blocked, c)
+	}
 }
 
 // NewClient registers a connection. The default user is logged in if it needs no password.
@@ -112,18 +149,19 @@ func (e *Engine) NewClient(conn Conn) *Client {
 	c.info.multi.Store(-1)
 	c.info.proto.Store(2)
 	c.info.lastMs.Store(c.createdMs)
-	e.clients.mu.Lock()
-	e.clients.next++
-	c.id = e.clients.next
-	e.clients.byID[c.id] = c
-	e.clients.mu.Unlock()
+	e.clients.add(c)
 	return c
 }
 
-// NewPrimaryClient is the session of the link to the primary: obeyed, not answered, not in any list.
-func (e *Engine) NewPrimaryClient() *Client {
-	c := &Client{fromPrimary: true, authenticated: true, user: e.ACL.Default()}
+// NewPrimaryClient registers the session of the link to the primary: obeyed, not answered. DropDetached forgets it.
+func (e *Engine) NewPrimaryClient(conn Conn) *Client {
+	c := &Client{conn: conn, createdMs: e.Clock.Now().UnixMilli(), fromPrimary: true, authenticated: true, user: e.ACL.Default()}
 	c.Out.Proto = 2
+	c.info.multi.Store(-1)
+	c.info.proto.Store(2)
+	c.info.lastMs.Store(c.createdMs)
+	c.info.class.Store(uint32(ClassPrimary))
+	e.clients.add(c)
 	return c
 }
 
@@ -141,11 +179,7 @@ func (e *Engine) Drop(x *Executor, c *Client) {
 }
 
 // DropDetached forgets a client that had left its loop.
-func (e *Engine) DropDetached(c *Client) {
-	e.clients.mu.Lock()
-	delete(e.clients.byID, c.id)
-	e.clients.mu.Unlock()
-}
+func (e *Engine) DropDetached(c *Client) { e.clients.remove(c) }
 
 // Clients are all registered clients, by id.
 func (e *Engine) Clients() []*Client {
@@ -170,37 +204,61 @@ func (e *Engine) Client(id int64) *Client {
 func (e *Engine) NumClients() (connected, blocked int) {
 	e.clients.mu.Lock()
 	defer e.clients.mu.Unlock()
-	for _, c := range e.clients.byID {
-		if c.Class() != ClassReplica {
-			connected++
-		}
-		if c.blocked.Load() != nil {
-			blocked++
-		}
-	}
-	return connected, blocked
+	return len(e.clients.byID) - e.clients.replicas, len(e.clients.blocked)
 }
 
 // Publish makes what CLIENT LIST shows current. The loop calls it at the end of a turn that ran commands of the client.
 func (c *Client) Publish(nowMs, queryLen, queryFree, in, out, cmds int64) {
 	i := &c.info
-	i.db.Store(int32(c.db))
-	i.proto.Store(int32(c.Out.Proto))
-	i.lastCmd.Store(c.lastCmd)
-	i.lastMs.Store(nowMs)
-	i.queryLen.Store(queryLen)
-	i.queryFree.Store(queryFree)
-	i.outLen.Store(int64(len(c.Out.Buf)))
-	i.totalIn.Add(in)
-	i.totalOut.Add(out)
-	i.totalCmds.Add(cmds)
+	set32(&i.db, int32(c.db))
+	set32(&i.proto, int32(c.Out.Proto))
+	if i.lastCmd.Load() != c.lastCmd {
+		i.lastCmd.Store(c.lastCmd)
+	}
+	set64(&i.lastMs, nowMs)
+	set64(&i.queryLen, queryLen)
+	set64(&i.queryFree, queryFree)
+	set64(&i.outLen, int64(len(c.Out.Buf)))
+	// Only the loop writes these, so that they need no atomic addition.
+	set64(&i.totalIn, i.totalIn.Load()+in)
+	set64(&i.totalOut, i.totalOut.Load()+out)
+	set64(&i.totalCmds, i.totalCmds.Load()+cmds)
 	n := int32(-1)
 	if c.multi.on {
 		n = int32(len(c.multi.queued))
 	}
-	i.multi.Store(n)
-	i.watching.Store(int32(len(c.multi.watched)))
+	set32(&i.multi, n)
+	set32(&i.watching, int32(len(c.multi.watched)))
+	set64(&i.multiBytes, c.multi.size)
 }
+
+// set32 and set64 leave alone what is right already: reading is nearly free, and writing an atomic is not.
+func set32(a *atomic.Int32, v int32) {
+	if a.Load() != v {
+		a.Store(v)
+	}
+}
+
+func set64(a *atomic.Int64, v int64) {
+	if a.Load() != v {
+		a.Store(v)
+	}
+}
+
+// QueuedBytes is what the client's open transaction holds. For the client's own loop.
+func (c *Client) QueuedBytes() int64 { return c.multi.size }
+
+// Idle is how long ago the client's last turn was, in ms, and whether it may be closed for that: replicas, the primary, those
+// that are blocked or subscribed, and the control plane may be silent.
+func (c *Client) Idle(nowMs int64) (ms int64, closable bool) {
+	return nowMs - c.info.lastMs.Load(), c.Class() == ClassNormal && c.blocked.Load() == nil && !c.admin.Load()
+}
+
+// Unsent is how many bytes of replies wait for the client to read.
+func (c *Client) Unsent() int64 { return c.info.outLen.Load() }
+
+// PublishUnsent says how many bytes of replies wait, between two turns. For the client's own loop.
+func (c *Client) PublishUnsent(n int64) { set64(&c.info.outLen, n) }
 
 // ID implements spec.Session.
 func (c *Client) ID() int64 { return c.id }
@@ -227,19 +285,32 @@ func (c *Client) User() *acl.User { return c.info.user.Load() }
 func (c *Client) Class() Class { return Class(c.info.class.Load()) }
 
 // SetClass changes the client's kind.
-func (c *Client) SetClass(k Class) { c.info.class.Store(uint32(k)) }
+func (c *Client) SetClass(k Class) {
+	c.reg.mu.Lock()
+	defer c.reg.mu.Unlock()
+	was := Class(c.info.class.Swap(uint32(k)))
+	if c.reg.byID[c.id] != c {
+		return
+	}
+	if was == ClassReplica {
+		c.reg.replicas--
+	}
+	if k == ClassReplica {
+		c.reg.replicas++
+	}
+}
 
 // Conn is the connection behind the client.
 func (c *Client) Conn() Conn { return c.conn }
 
 // SetAdmin marks a client of the admin listener. Its loop calls it once, before the first command.
-func (c *Client) SetAdmin() { c.admin = true }
+func (c *Client) SetAdmin() { c.admin.Store(true) }
 
 // Admin reports whether the client came by the admin listener.
-func (c *Client) Admin() bool { return c.admin }
+func (c *Client) Admin() bool { return c.admin.Load() }
 
 // exempt: pauses hold back neither replicas nor the admin connection.
-func (c *Client) exempt() bool { return c.admin || c.Class() == ClassReplica }
+func (c *Client) exempt() bool { return c.admin.Load() || c.Class() == ClassReplica }
 
 // DB is the selected database; SetDB selects one. For the client's own loop.
 func (c *Client) DB() int { return c.db }
@@ -279,6 +350,7 @@ func (c *Client) Killed() bool { return c.killed.Load() }
 // Block makes the running command answer later. The handler calls it and returns; the client's further commands wait.
 func (x *Executor) Block(c *Client, b *Block) {
 	c.blocked.Store(b)
+	x.e.clients.setBlocked(c, true)
 	x.outcome = Blocked
 }
 
@@ -308,6 +380,7 @@ func (c *Client) Unblock(b *Block, reply func(w *resp.Writer)) bool {
 	if !b.claimed.CompareAndSwap(false, true) {
 		return false
 	}
+	c.reg.setBlocked(c, false)
 	c.conn.Do(func() {
 		c.blocked.CompareAndSwap(b, nil)
 		reply(&c.Out)
@@ -319,7 +392,13 @@ func (c *Client) Unblock(b *Block, reply func(w *resp.Writer)) bool {
 // Tick ends what time ends: pauses, and blocked clients whose time is over. Package node calls it ten times a second or more.
 func (e *Engine) Tick(nowMs int64) {
 	e.endPause(nowMs)
-	for _, c := range e.Clients() {
+	e.clients.mu.Lock()
+	waiting := make([]*Client, 0, len(e.clients.blocked))
+	for c := range e.clients.blocked {
+		waiting = append(waiting, c)
+	}
+	e.clients.mu.Unlock()
+	for _, c := range waiting {
 		if b := c.blocked.Load(); b != nil && b.DeadlineMs > 0 && nowMs >= b.DeadlineMs && b.OnTimeout != nil {
 			c.Unblock(b, b.OnTimeout)
 		}

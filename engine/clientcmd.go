@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"sync/atomic"
 
@@ -118,18 +119,23 @@ func (c *Client) Line(nowMs int64) string {
 		user = u.Name()
 	}
 	free := i.queryFree.Load()
-	tot := i.queryLen.Load() + free + i.outLen.Load()
+	tot := i.queryLen.Load() + free + i.outLen.Load() + i.multiBytes.Load()
 	return fmt.Sprintf("id=%d addr=%s laddr=%s fd=%d name=%s age=%d idle=%d flags=%s db=%d sub=0 psub=0 ssub=0 multi=%d watch=%d qbuf=%d qbuf-free=%d "+
-		"argv-mem=0 multi-mem=0 rbs=%d rbp=%d obl=%d oll=0 omem=0 tot-mem=%d events=r cmd=%s user=%s redir=-1 resp=%d lib-name=%s lib-ver=%s tot-net-in=%d tot-net-out=%d tot-cmds=%d",
+		"argv-mem=0 multi-mem=%d rbs=%d rbp=%d obl=%d oll=0 omem=0 tot-mem=%d events=r cmd=%s user=%s redir=-1 resp=%d lib-name=%s lib-ver=%s tot-net-in=%d tot-net-out=%d tot-cmds=%d",
 		c.id, c.conn.RemoteAddr(), c.conn.LocalAddr(), c.conn.FD(), text(&i.name), (nowMs-c.createdMs)/1000, (nowMs-i.lastMs.Load())/1000, c.flagLetters(),
-		i.db.Load(), i.multi.Load(), i.watching.Load(), i.queryLen.Load(), free, i.outLen.Load(), i.outLen.Load(), i.outLen.Load(), tot, cmd, user,
+		i.db.Load(), i.multi.Load(), i.watching.Load(), i.queryLen.Load(), free, i.multiBytes.Load(), i.outLen.Load(), i.outLen.Load(), i.outLen.Load(), tot, cmd, user,
 		i.proto.Load(), text(&i.libName), text(&i.libVer), i.totalIn.Load(), i.totalOut.Load(), i.totalCmds.Load())
 }
 
 func (c *Client) flagLetters() string {
 	var b strings.Builder
-	if c.Class() == ClassReplica {
+	switch c.Class() {
+	case ClassReplica:
 		b.WriteByte('S')
+	case ClassPrimary:
+		b.WriteByte('M')
+	case ClassPubSub:
+		b.WriteByte('P')
 	}
 	if c.info.multi.Load() >= 0 {
 		b.WriteByte('x')
@@ -333,6 +339,10 @@ func clientPause(c *spec.Call) {
 		c.Out.Error("ERR timeout is negative")
 		return
 	}
+	if ms > math.MaxInt64-c.Now {
+		c.Out.Error("ERR timeout is out of range")
+		return
+	}
 	c.Engine.(*Executor).e.Pause(c.Now+ms, all)
 	c.Out.OK()
 }
@@ -358,11 +368,15 @@ func clientUnblock(c *spec.Call) {
 		return
 	}
 	cl := c.Engine.(*Executor).e.Client(id)
-	if cl == nil || cl.blocked.Load() == nil {
+	if cl == nil {
 		c.Out.Int(0)
 		return
 	}
 	b := cl.blocked.Load()
+	if b == nil {
+		c.Out.Int(0)
+		return
+	}
 	reply := b.OnTimeout
 	if asError {
 		reply = func(w *resp.Writer) { w.Error("UNBLOCKED client unblocked via CLIENT UNBLOCK") }

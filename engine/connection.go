@@ -157,7 +157,7 @@ func resetRun(c *spec.Call) {
 	x.discard(cl)
 	cl.db, cl.Out.Proto, cl.noTouch = 0, 2, false
 	cl.info.name.Store(nil)
-	cl.info.noEvict.Store(false)
+	cl.info.noTouch.Store(false)
 	cl.user = x.e.ACL.Default()
 	cl.authenticated = cl.user.Rules().NoPass()
 	cl.info.user.Store(cl.user)

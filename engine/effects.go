@@ -48,13 +48,17 @@ func (x *Executor) finish() {
 	f.add(x.call.DB, x.call.Args...)
 }
 
-// commit journals what was collected. The shards are still held.
+// commit journals what was collected. The shards are still held. A replica's stream is its primary's, byte for byte: what clients
+// write to one that is not read-only stays its own.
 func (x *Executor) commit() {
 	f := &x.fx
-	if len(f.ops) > 0 {
-		x.client.writeOffset = x.e.Journal.Append(f.buf, f.ops)
-		f.reset()
+	if len(f.ops) == 0 {
+		return
 	}
+	if x.e.Gate()&GateReplica == 0 {
+		x.client.writeOffset = x.e.Journal.Append(f.buf, f.ops)
+	}
+	f.reset()
 }
 
 // The methods below are spec.Engine, for the handlers.
@@ -131,8 +135,11 @@ func (x *Executor) touch(ent keyspace.Entry) {
 // Modified implements spec.Engine.
 func (x *Executor) Modified(k *spec.KeyRef) {
 	s := &x.e.shards[x.e.Space.ShardOf(k.Hash)]
-	if s.watchers != nil {
-		s.touchWatchers(watchKey{db: x.keyDB(k), key: string(k.Name)})
+	if s.watchers == nil {
+		return
+	}
+	if key := (watchKey{db: x.keyDB(k), key: string(k.Name)}); s.watchers[key] != nil {
+		s.touchWatchers(key, !k.DB.Find(k.Hash, k.Name).Found())
 	}
 }
 

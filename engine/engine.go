@@ -5,7 +5,8 @@
 // package commands the handlers. The rules that keep it correct on all cores:
 //
 //   - A command has all its shards before it runs. It tries them all, and if one is taken it lets go of the rest and waits
-//     holding nothing (locks.go). So whoever holds a shard is running, and ends.
+//     holding nothing (locks.go). Only one at a time, who has the token, waits while holding some. So whoever holds a shard is
+//     running, or waits for one who is, and ends.
 //   - What may refuse a command because of the node's state (role, pause, loading) is one word, the gate, read after the locks
 //     are held. Whoever changes it holds all shards for that instant: Barrier. So once a change returns, no command that
 //     began under the old state is still running.
@@ -72,7 +73,7 @@ type Engine struct {
 	Config
 	shards []shard
 	gate   atomic.Uint32
-	// token is held by whoever takes shards while holding some, or all of them: one at a time.
+	// token is held by whoever waits for shards while holding some: one at a time (locks.go).
 	token sync.Mutex
 
 	exec       *spec.Command // EXEC, whose shards are those of what is queued
@@ -105,7 +106,7 @@ func New(cfg Config) *Engine {
 		e.steering = append(e.steering, steersTransaction(c))
 		e.unpausable = append(e.unpausable, c.Name == "client" || c.Parent() != nil && c.Parent().Name == "client")
 	}
-	e.clients.byID = map[int64]*Client{}
+	e.clients.byID, e.clients.blocked = map[int64]*Client{}, map[*Client]struct{}{}
 	e.pause.parked = map[*Client]struct{}{}
 	e.stats.commands = make([]commandCounters, cfg.Table.Len())
 	return e
@@ -126,8 +127,6 @@ func (e *Engine) SetGateLocked(set, clear Gate) {
 
 // Barrier runs fn with every shard held. fn must be short: nothing else runs meanwhile.
 func (e *Engine) Barrier(fn func()) {
-	e.token.Lock()
-	defer e.token.Unlock()
 	e.lockAll()
 	e.stats.allShardLocks.Add(1)
 	fn()

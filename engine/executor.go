@@ -73,6 +73,9 @@ func (x *Executor) now() int64 { return x.wallMs + (x.monoLast-x.monoBase)/1e6 }
 func (x *Executor) Run(c *Client, args [][]byte) Outcome {
 	cmd, found := x.resolve(c, args)
 	if !found {
+		if crossProtocol(args[0]) {
+			return CloseAfter
+		}
 		return x.reject(c, nil, x.unknown(cmd, args))
 	}
 	if !cmd.ArityOK(len(args)) {
@@ -88,9 +91,27 @@ func (x *Executor) Run(c *Client, args [][]byte) Outcome {
 		return x.reject(c, cmd, msg)
 	}
 	if c.multi.on && !x.e.steering[cmd.ID()] {
+		// EXEC checks again with the shards held; but who is refused should hear so now.
+		if msg, _ := x.refusedAfter(c, cmd, x.e.Gate()); msg != "" {
+			return x.reject(c, cmd, msg)
+		}
 		return x.queue(c, cmd, args)
 	}
 	return x.runLocked(c, cmd, args)
+}
+
+// crossProtocol: a request line or header of HTTP. A web page may make a browser send one; what follows must not be run.
+func crossProtocol(name []byte) bool {
+	return spec.EqualFold(name, "post") || spec.EqualFold(name, "host:")
+}
+
+// flagsOf are the flags that a command has, and those that it lacks; EXEC has and lacks those of what is queued as well.
+func (x *Executor) flagsOf(c *Client, cmd *spec.Command) (has, lacks spec.Flag) {
+	has, lacks = cmd.Flags, ^cmd.Flags
+	if cmd == x.e.exec && c.multi.on {
+		has, lacks = has|c.multi.has, lacks|c.multi.lacks
+	}
+	return has, lacks
 }
 
 // steersTransaction: these run at once though a transaction is open; all others are queued.
@@ -164,7 +185,8 @@ func (x *Executor) refusedBefore(c *Client, cmd *spec.Command, args [][]byte) st
 	if c.multi.on && cmd.Is(spec.NoMulti) {
 		return "ERR Command not allowed inside a transaction"
 	}
-	if cmd.Is(spec.DenyOOM) && x.outOfMemory() {
+	has, _ := x.flagsOf(c, cmd)
+	if needy := has&spec.DenyOOM != 0 || c.multi.on && !x.e.steering[cmd.ID()]; needy && x.outOfMemory() {
 		return "OOM command not allowed when used memory > 'maxmemory'."
 	}
 	return ""
@@ -180,10 +202,12 @@ func (x *Executor) refusedAfter(c *Client, cmd *spec.Command, g Gate) (msg strin
 	if c.fromPrimary {
 		return "", false
 	}
-	write := cmd.Is(spec.Write) || (cmd == x.e.exec && c.multi.writes)
+	if g == 0 {
+		return "", false
+	}
+	has, lacks := x.flagsOf(c, cmd)
+	write := has&spec.Write != 0
 	switch {
-	case g&GateLoading != 0 && !cmd.Is(spec.Loading):
-		return "LOADING Redis is loading the dataset in memory", false
 	case write && g&GateDiskError != 0 && g&GateReplica == 0:
 		return "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. " +
 			"Commands that may modify the data set are disabled, because this instance is configured to report errors during writes " +
@@ -192,11 +216,13 @@ func (x *Executor) refusedAfter(c *Client, cmd *spec.Command, g Gate) (msg strin
 		return "NOREPLICAS Not enough good replicas to write.", false
 	case write && g&(GateReplica|GateReadOnly) == GateReplica|GateReadOnly:
 		return "READONLY You can't write against a read only replica.", false
-	case g&GateStale != 0 && g&GateReplica != 0 && !cmd.Is(spec.Stale):
+	case g&GateStale != 0 && g&GateReplica != 0 && lacks&spec.Stale != 0:
 		return "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.", false
+	case g&GateLoading != 0 && lacks&spec.Loading != 0:
+		return "LOADING Redis is loading the dataset in memory", false
 	case g&GatePauseAll != 0 && !c.exempt() && !x.e.unpausable[cmd.ID()]:
 		return "", true
-	case g&GatePauseWrite != 0 && !c.exempt() && (write || cmd.Is(spec.MayReplicate)):
+	case g&GatePauseWrite != 0 && !c.exempt() && has&(spec.Write|spec.MayReplicate) != 0:
 		return "", true
 	}
 	return "", false
@@ -264,7 +290,7 @@ func (x *Executor) lockFor(c *Client, cmd *spec.Command) {
 
 func (x *Executor) holdAll() {
 	x.held = fullSet(len(x.e.shards))
-	x.e.lockMany(&x.held)
+	x.e.lockInOrder(&x.held)
 	x.turn.allShardLocks++
 }
 

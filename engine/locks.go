@@ -56,42 +56,65 @@ func (e *Engine) unlock(i int) {
 	s.mu.Unlock()
 }
 
-// lockMany takes all shards of a set. It never waits while it holds one: if a shard is taken it lets go of the others, waits
+// maxTries is how often lockMany begins anew before it takes its turn with the token: on a busy node many shards are never
+// all free at the same moment.
+const maxTries = 8
+
+// lockMany takes all shards of a set. It does not wait while it holds one: if a shard is taken it lets go of the others, waits
 // for that one with empty hands, and tries the rest again.
 func (e *Engine) lockMany(set *lockSet) {
 	waited := -1
-	for {
+	for range maxTries {
 		if waited >= 0 {
 			e.lock(waited)
 		}
-		first, busy := waited, -1
-		if set.all(func(i int) bool {
-			if i == first || e.tryLock(i) {
-				return true
-			}
-			busy = i
-			return false
-		}) {
+		busy := e.tryRest(set, waited)
+		if busy < 0 {
 			return
-		}
-		set.all(func(i int) bool {
-			if i < busy && i != first {
-				e.unlock(i)
-			}
-			return i < busy
-		})
-		if first >= 0 {
-			e.unlock(first)
 		}
 		waited = busy
 	}
+	e.lockInOrder(set)
+}
+
+// tryRest takes the shards of a set but `first`, which is held if it is not negative. If one is taken, all are let go and it is
+// returned, otherwise -1.
+func (e *Engine) tryRest(set *lockSet, first int) int {
+	busy := -1
+	if set.all(func(i int) bool {
+		if i == first || e.tryLock(i) {
+			return true
+		}
+		busy = i
+		return false
+	}) {
+		return -1
+	}
+	set.all(func(i int) bool {
+		if i < busy && i != first {
+			e.unlock(i)
+		}
+		return i < busy
+	})
+	if first >= 0 {
+		e.unlock(first)
+	}
+	return busy
+}
+
+// lockInOrder takes all shards of a set, waiting for one after the other while it holds those before. One at a time does so,
+// and everyone else who holds shards waits for nothing, so it comes through. The caller holds none.
+func (e *Engine) lockInOrder(set *lockSet) {
+	e.token.Lock()
+	set.each(e.lock)
+	e.token.Unlock()
 }
 
 func (e *Engine) unlockMany(set *lockSet) { set.each(e.unlock) }
 
 func (e *Engine) lockAll() {
 	set := fullSet(len(e.shards))
-	e.lockMany(&set)
+	e.lockInOrder(&set)
 }
 
 func (e *Engine) unlockAll() {

@@ -1,19 +1,19 @@
 package engine
 
 import (
-	"bytes"
-
+	"github.com/larder-cache/larder/base/limits"
 	"github.com/larder-cache/larder/commands/spec"
 )
 
 // multi is a client's transaction.
 type multi struct {
-	on      bool
-	failed  bool // a command could not be queued: EXEC will abort
-	writes  bool
-	size    int64 // bytes held by the queue
-	queued  []queued
-	watched []*watch
+	on     bool
+	failed bool  // a command could not be queued: EXEC will abort
+	size   int64 // bytes held by the queue
+	// has and lacks are the flags that some queued command has, or has not.
+	has, lacks spec.Flag
+	queued     []queued
+	watched    []*watch
 }
 
 type queued struct {
@@ -33,42 +33,56 @@ type watch struct {
 	client  *Client
 	key     watchKey
 	hash    uint64
-	expired bool // the key was already expired when WATCH saw it: its later deletion is no change
+	present bool // the key was there when WATCH saw it, and not expired
+	expired bool // it was there, and expired: its deletion is no change
 	touched bool // guarded by the shard's lock
 }
 
-// touchWatchers fails the transactions of those who watch a key. The shard is held.
-func (s *shard) touchWatchers(k watchKey) {
+// touchWatchers fails the transactions of those who watch a key, which changed or, if gone, was deleted. The shard is held.
+func (s *shard) touchWatchers(k watchKey, gone bool) {
 	for _, w := range s.watchers[k] {
-		w.touched = true
+		w.touched = w.touched || !(w.expired && gone)
 	}
 }
 
-// touchAll fails the transactions of those who watch any key of a database (-1: of any) in the shard.
+// touchAll fails the transactions of those who watch a key of an emptied database (-1: of any) in the shard. One who found the
+// key missing, or expired, loses nothing.
 func (s *shard) touchAll(db int) {
 	for k, ws := range s.watchers {
 		if db >= 0 && k.db != db {
 			continue
 		}
 		for _, w := range ws {
-			w.touched = true
+			w.touched = w.touched || w.present
 		}
 	}
 }
 
 // queue keeps a command for EXEC.
 func (x *Executor) queue(c *Client, cmd *spec.Command, args [][]byte) Outcome {
-	q := queued{cmd: cmd, pos: append([]spec.KeyPos(nil), x.pos...)}
-	q.args = make([][]byte, len(args))
-	for i, a := range args {
-		q.args[i] = bytes.Clone(a)
-		c.multi.size += int64(len(a))
+	size := 0
+	for _, a := range args {
+		size += len(a)
 	}
-	c.multi.queued = append(c.multi.queued, q)
-	c.multi.writes = c.multi.writes || cmd.Is(spec.Write) || cmd.Is(spec.MayReplicate)
+	m := &c.multi
+	if len(m.queued) >= limits.MaxQueuedCommands || m.size+int64(size) > limits.MaxQueuedBytes {
+		return x.reject(c, cmd, "ERR the transaction is too big")
+	}
+	q := queued{cmd: cmd, pos: append([]spec.KeyPos(nil), x.pos...), args: make([][]byte, len(args))}
+	buf := make([]byte, 0, size)
+	for i, a := range args {
+		buf = append(buf, a...)
+		q.args[i] = buf[len(buf)-len(a) : len(buf) : len(buf)]
+	}
+	m.size += int64(size + len(args)*sliceBytes)
+	m.queued = append(m.queued, q)
+	m.has, m.lacks = m.has|cmd.Flags, m.lacks|^cmd.Flags
 	c.Out.Simple("QUEUED")
 	return Done
 }
+
+// sliceBytes is what an argument takes beside its bytes.
+const sliceBytes = 24
 
 // lockTransaction takes the shards of the queued and of the watched keys.
 func (x *Executor) lockTransaction(c *Client) {
@@ -124,6 +138,10 @@ func watchRun(c *spec.Call) {
 		c.Out.Error("ERR WATCH inside MULTI is not allowed")
 		return
 	}
+	if len(cl.multi.watched)+len(c.Keys) > limits.MaxWatchedKeys {
+		c.Out.Error("ERR too many watched keys")
+		return
+	}
 	for i := range c.Keys {
 		x.watch(cl, &c.Keys[i])
 	}
@@ -132,14 +150,17 @@ func watchRun(c *spec.Call) {
 
 func (x *Executor) watch(c *Client, k *spec.KeyRef) {
 	key := watchKey{db: x.call.DB, key: string(k.Name)}
-	for _, w := range c.multi.watched {
-		if w.key == key {
+	s := &x.e.shards[x.e.Space.ShardOf(k.Hash)]
+	for _, w := range s.watchers[key] {
+		if w.client == c {
 			return
 		}
 	}
-	ent := k.DB.Find(k.Hash, k.Name)
-	w := &watch{client: c, key: key, hash: k.Hash, expired: ent.Found() && x.Expired(ent)}
-	s := &x.e.shards[x.e.Space.ShardOf(k.Hash)]
+	w := &watch{client: c, key: key, hash: k.Hash}
+	if ent := k.DB.Find(k.Hash, k.Name); ent.Found() {
+		w.expired = x.Expired(ent)
+		w.present = !w.expired
+	}
 	if s.watchers == nil {
 		s.watchers = map[watchKey][]*watch{}
 	}

@@ -1,6 +1,9 @@
 package engine
 
-import "sync"
+import (
+	"math"
+	"sync"
+)
 
 // pause is CLIENT PAUSE: until when, and who waits.
 type pause struct {
@@ -28,14 +31,23 @@ func (e *Engine) Pause(until int64, all bool) {
 }
 
 // Unpause ends a pause now and resumes those who were held back.
-func (e *Engine) Unpause() {
+func (e *Engine) Unpause() { e.unpause(math.MaxInt64) }
+
+// unpause ends a pause that is over at a time (ms since 1970).
+func (e *Engine) unpause(nowMs int64) {
 	e.Barrier(func() {
-		e.pause.mu.Lock()
-		e.pause.until, e.pause.mode = 0, 0
-		e.pause.mu.Unlock()
+		p := &e.pause
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.until > nowMs {
+			return // another pause has made it longer
+		}
+		p.until, p.mode = 0, 0
 		e.SetGateLocked(0, GatePauseAll|GatePauseWrite)
 	})
-	e.resumeParked()
+	if e.Gate()&(GatePauseAll|GatePauseWrite) == 0 {
+		e.resumeParked()
+	}
 }
 
 // PauseUntil is when the pause ends (ms since 1970), 0 if there is none; all tells its kind.
@@ -70,6 +82,6 @@ func (e *Engine) resumeParked() {
 // endPause ends a pause whose time is over.
 func (e *Engine) endPause(nowMs int64) {
 	if until, _ := e.PauseUntil(); until != 0 && nowMs >= until {
-		e.Unpause()
+		e.unpause(nowMs)
 	}
 }

@@ -1,15 +1,21 @@
 package node
 
 import (
+	"errors"
 	"fmt"
+	"math"
 	"runtime"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
+	"time"
 
+	"github.com/larder-cache/larder/base/clock"
 	"github.com/larder-cache/larder/commands/glob"
 	"github.com/larder-cache/larder/commands/spec"
 	"github.com/larder-cache/larder/engine"
+	"github.com/larder-cache/larder/wire/resp"
 )
 
 // connectionCommands are those about connections.
@@ -35,7 +41,8 @@ func (n *Node) serverCommands() []*spec.Command {
 				sub("rewrite", "2.8.0", "Persists the effective configuration to file.", 2, configRewrite),
 			}},
 		{Name: "info", Since: "1.0.0", Doc: "Returns information and statistics about the server.", Complex: "O(1)", Group: spec.Server, Arity: -1,
-			Flags: spec.Loading | spec.Stale, Categories: spec.CatDangerous, Tips: []string{"nondeterministic_output", "request_policy:all_shards", "response_policy:special"},
+			Flags: spec.Loading | spec.Stale, Scope: spec.EachShard, Categories: spec.CatDangerous,
+			Tips: []string{"nondeterministic_output", "request_policy:all_shards", "response_policy:special"},
 			Args: spec.Args(spec.Opt(spec.Many(spec.Str("section")))), Run: n.infoRun},
 		{Name: "save", Since: "1.0.0", Doc: "Synchronously saves the database(s) to disk.", Complex: "O(N) where N is the total number of keys in all databases",
 			Group: spec.Server, Arity: 1, Flags: admin | spec.NoAsyncLoading | spec.NoMulti, Run: n.saveRun},
@@ -61,41 +68,22 @@ func (n *Node) timeRun(c *spec.Call) {
 }
 
 func (n *Node) configGet(c *spec.Call) {
-	var found []*value
-	seen := map[*value]bool{}
 	var names []string
-	for _, pattern := range c.Args[2:] {
-		for name, v := range n.cfg.byName {
-			if glob.Match(pattern, []byte(name), true) && (!seen[v] || name == v.p.alias) && !hidden(v.p) {
-				seen[v] = true
-				names = append(names, name)
-			}
+	for name, v := range n.cfg.byName {
+		if !hidden(v.p) && slices.ContainsFunc(c.Args[2:], func(pattern []byte) bool { return glob.Match(pattern, []byte(name), true) }) {
+			names = append(names, name)
 		}
 	}
 	sort.Strings(names)
-	names = compact(names)
+	c.Out.Map(len(names))
 	for _, name := range names {
-		found = append(found, n.cfg.byName[name])
-	}
-	c.Out.Map(len(found))
-	for i, v := range found {
-		c.Out.BulkString(names[i])
-		c.Out.BulkString(v.string())
+		c.Out.BulkString(name)
+		c.Out.BulkString(n.cfg.byName[name].string())
 	}
 }
 
 // hidden: users with their passwords are ACL LIST's business.
 func hidden(p *param) bool { return p.name == "user" }
-
-func compact(s []string) []string {
-	out := s[:0]
-	for i, v := range s {
-		if i == 0 || v != s[i-1] {
-			out = append(out, v)
-		}
-	}
-	return out
-}
 
 // configSet sets all of the parameters given, or none.
 func (n *Node) configSet(c *spec.Call) {
@@ -162,8 +150,16 @@ func (n *Node) apply(changed map[string]bool) (string, error) {
 			return name, fmt.Errorf("Unable to listen on this %s: %w", name, err)
 		}
 	}
-	if changed["proto-max-bulk-len"] {
+	if changed["dir"] {
+		if err := checkDir(n.dir()); err != nil {
+			return "dir", err
+		}
+	}
+	if changed["proto-max-bulk-len"] || changed["client-query-buffer-limit"] || changed["client-output-buffer-limit"] {
 		n.applyLimits()
+	}
+	if changed["replica-read-only"] || changed["replica-serve-stale-data"] || changed["client-output-buffer-limit"] {
+		n.repl.ApplySettings()
 	}
 	if changed["requirepass"] {
 		n.acl.SetDefaultPassword(n.cfg.get("requirepass").string())
@@ -189,11 +185,25 @@ func configRewrite(c *spec.Call) {
 }
 
 func (n *Node) saveRun(c *spec.Call) {
-	if err := n.saver.foreground(); err != nil {
-		c.Out.Error("ERR " + err.Error())
-		return
-	}
-	c.Out.OK()
+	n.later(c, func() error { return n.saver.foreground() }, func(out *resp.Writer, err error) {
+		if err != nil {
+			out.Error("ERR " + err.Error())
+			return
+		}
+		out.OK()
+	})
+}
+
+// later answers a command when fn is done, which may take long: the other connections of the loop go on.
+func (n *Node) later(c *spec.Call, fn func() error, reply func(*resp.Writer, error)) {
+	cl, b := c.Session.(*engine.Client), &engine.Block{}
+	c.Engine.(*engine.Executor).Block(cl, b)
+	n.done.Add(1)
+	go func() {
+		defer n.done.Done()
+		err := fn()
+		cl.Unblock(b, func(out *resp.Writer) { reply(out, err) })
+	}()
 }
 
 func (n *Node) bgsaveRun(c *spec.Call) {
@@ -205,7 +215,8 @@ func (n *Node) bgsaveRun(c *spec.Call) {
 	switch {
 	// The snapshot begins with all shards held, and EXEC holds some: it begins right after.
 	case c.Session.InMulti():
-		go n.saver.background()
+		n.done.Add(1)
+		go func() { defer n.done.Done(); n.saver.background() }()
 		c.Out.Simple("Background saving started")
 	case n.saver.background():
 		c.Out.Simple("Background saving started")
@@ -240,27 +251,63 @@ func (n *Node) shutdownRun(c *spec.Call) {
 		save = given["save"]
 	}
 	n.log.Warn("User requested shutdown...")
-	if err := n.Shutdown(save, given["force"]); err != nil {
-		c.Out.Error("ERR Errors trying to SHUTDOWN. Check logs.")
-		return
-	}
-	c.Engine.(*engine.Executor).CloseAfter()
+	n.later(c, func() error { return n.Shutdown(save, given["force"], given["now"]) }, func(out *resp.Writer, err error) {
+		if err != nil {
+			out.Error("ERR Errors trying to SHUTDOWN. Check logs.")
+		} // else the connection ends without an answer
+	})
 }
 
-// Shutdown saves if asked, and then lets whoever waits for Done end the process. With force a failed save does not keep it alive.
-func (n *Node) Shutdown(save, force bool) error {
-	n.saver.abort()
-	if save {
+// Shutdown lets no more writes in, waits for the replicas to have all there were (not with now, and for shutdown-timeout at most),
+// saves if asked, and then lets whoever waits for Done end the process. With force a failed save does not keep it alive.
+func (n *Node) Shutdown(save, force, now bool) error {
+	n.downMu.Lock()
+	defer n.downMu.Unlock()
+	n.engine.Pause(math.MaxInt64, false)
+	if !now {
+		n.awaitReplicas()
+	}
+	if save && !n.loading() {
 		n.log.Info("Saving the final RDB snapshot before exiting.")
-		if err := n.saver.foreground(); err != nil {
+		if err := n.finalSave(); err != nil {
 			n.log.Warn("Error trying to save the DB, can't exit.", "error", err)
 			if !force {
+				n.engine.Unpause()
 				return err
 			}
 		}
+	} else {
+		n.saver.abort()
 	}
 	n.downOnce.Do(func() { close(n.shutdown) })
 	return nil
+}
+
+// finalSave writes a snapshot in place of one that may be on its way, which has not the last writes.
+func (n *Node) finalSave() error {
+	for {
+		n.saver.abort()
+		if err := n.saver.foreground(); !errors.Is(err, errSaving) {
+			return err
+		}
+	}
+}
+
+// awaitReplicas returns when the replicas have what there is, or have not got it in shutdown-timeout.
+func (n *Node) awaitReplicas() {
+	until := n.clock.MonoNanos() + n.cfg.get("shutdown-timeout").int()*int64(time.Second)
+	for asked := false; !n.repl.ReplicasCaughtUp(); asked = true {
+		if n.clock.MonoNanos() >= until {
+			n.log.Warn("A replica has not got everything before the shutdown")
+			return
+		}
+		if !asked {
+			n.repl.AskForAcks()
+		}
+		if clock.Sleep(n.ctx, n.clock, tickEvery) != nil {
+			return
+		}
+	}
 }
 
 func (n *Node) logLevel() {

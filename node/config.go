@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"path/filepath"
 	"runtime"
 	"sort"
 	"strconv"
@@ -42,6 +43,7 @@ type param struct {
 	immutable bool // can be set at start only
 	secret    bool // never in logs
 	check     func(value string) error
+	merge     func(old, value string) string // for one that may say a part of what there is to say; both are checked
 }
 
 // value is a parameter's present value: text for CONFIG GET, and number for whoever obeys it.
@@ -97,6 +99,9 @@ func (v *value) set(s string) error {
 	num, text, err := v.p.parse(s)
 	if err != nil {
 		return err
+	}
+	if v.p.merge != nil && v.text.Load() != nil {
+		text = v.p.merge(v.string(), text)
 	}
 	if v.p.only != nil && !contains(v.p.only, text) {
 		return fmt.Errorf("'%s' is not built in this version; it can be %s", text, strings.Join(quoted(v.p.only), " or "))
@@ -193,6 +198,7 @@ type ConfigError struct {
 	Why   string
 }
 
+// Error implements error: where, the line, and why.
 func (e *ConfigError) Error() string {
 	return fmt.Sprintf("Reading the configuration, at %s\n>>> '%s'\n%s", e.Where, e.Text, e.Why)
 }
@@ -203,7 +209,9 @@ func (c *Config) LoadFile(path string) error {
 	if err != nil {
 		return &ConfigError{Where: "file " + path, Why: "Can't open config file: " + err.Error()}
 	}
-	c.file = path
+	if c.file, err = filepath.Abs(path); err != nil {
+		c.file = path
+	}
 	return c.LoadText(string(b))
 }
 

@@ -23,6 +23,7 @@ type snapshot struct {
 	walk *keyspace.Walk
 	db   int   // the stream's selected database at that instant, -1 if it must be said
 	used int64 // bytes of memory at that instant
+	keep bool  // the journal was on: the history is worth going on from
 	out  int   // the database selected in the file so far
 }
 
@@ -34,7 +35,7 @@ func (n *Node) begin() (*snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &snapshot{n: n, walk: w, db: n.journal.SelectedDB(), used: n.usedMemory(), out: -1}, nil
+	return &snapshot{n: n, walk: w, db: n.journal.SelectedDB(), used: n.usedMemory(), keep: n.journal.On(), out: -1}, nil
 }
 
 // Close implements replication.Snapshot.
@@ -60,16 +61,18 @@ func (s *snapshot) WriteTo(ctx context.Context, w io.Writer, version int, h repl
 }
 
 func (s *snapshot) aux(h replication.History, offset int64) []rdb.Aux {
-	return []rdb.Aux{
+	out := []rdb.Aux{
 		{Name: rdb.AuxRedisVer, Value: RedisVersion},
 		{Name: rdb.AuxRedisBits, Value: strconv.Itoa(strconv.IntSize)},
 		{Name: rdb.AuxCtime, Value: strconv.FormatInt(s.n.clock.Now().Unix(), 10)},
 		{Name: rdb.AuxUsedMem, Value: strconv.FormatInt(s.used, 10)},
-		{Name: rdb.AuxReplStreamDB, Value: strconv.Itoa(max(s.db, 0))},
-		{Name: rdb.AuxReplID, Value: h.ReplID},
-		{Name: rdb.AuxReplOffset, Value: strconv.FormatInt(offset, 10)},
 		{Name: rdb.AuxAOFBase, Value: "0"},
 	}
+	if s.keep {
+		out = append(out, rdb.Aux{Name: rdb.AuxReplStreamDB, Value: strconv.Itoa(max(s.db, 0))},
+			rdb.Aux{Name: rdb.AuxReplID, Value: h.ReplID}, rdb.Aux{Name: rdb.AuxReplOffset, Value: strconv.FormatInt(offset, 10)})
+	}
+	return out
 }
 
 // shard writes one shard's part. The items of a hold are copied out, and written with the shard free.
@@ -150,14 +153,24 @@ func (b *itemBatch) unfinished() error {
 	return nil
 }
 
+// Check implements replication.Data: it reads an RDB file to its end, unless the node is empty and loses nothing by a bad one.
+func (n *Node) Check(ctx context.Context, r io.Reader) error {
+	keys := 0
+	n.engine.EachShard(func(s *keyspace.Shard) bool { keys += s.Len(); return keys == 0 })
+	if keys == 0 {
+		return nil
+	}
+	return n.readRDB(ctx, r, func(ev *rdb.Event) error { return n.loadable(ev) })
+}
+
 // Load implements replication.Data: it replaces all data by an RDB file's. The engine's loading gate is set.
-func (n *Node) Load(ctx context.Context, r io.Reader) error {
+func (n *Node) Load(ctx context.Context, r io.Reader) (streamDB int, err error) {
 	n.dropAll()
-	_, err := n.load(ctx, r)
+	l, err := n.load(ctx, r)
 	if err != nil {
 		n.dropAll() // half a data set is worse than none
 	}
-	return err
+	return l.streamDB, err
 }
 
 // dropAll empties every database at once; the memory is freed in slices behind the scenes.
@@ -178,35 +191,53 @@ type loaded struct {
 // load adds an RDB file's keys. Expired ones are left out on a primary; a replica keeps them until its primary deletes them.
 func (n *Node) load(ctx context.Context, in io.Reader) (loaded, error) {
 	out := loaded{replOffset: -1}
-	r := rdb.NewReader(in, rdb.ReaderOptions{SkipChecksum: !n.cfg.get("rdbchecksum").bool()})
 	keepExpired := n.engine.Gate()&engine.GateReplica != 0
+	err := n.readRDB(ctx, in, func(ev *rdb.Event) error {
+		if err := n.loadable(ev); err != nil {
+			return err
+		}
+		switch ev.Kind {
+		case rdb.EventAux:
+			out.aux(ev.Aux)
+		case rdb.EventKey:
+			n.loadKey(&out, ev, keepExpired)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// readRDB gives an RDB file's parts to fn, until it fails or the file ends.
+func (n *Node) readRDB(ctx context.Context, in io.Reader, fn func(*rdb.Event) error) error {
+	r := rdb.NewReader(in, rdb.ReaderOptions{SkipChecksum: !n.cfg.get("rdbchecksum").bool()})
 	for {
 		if ctx.Err() != nil {
-			return out, ctx.Err()
+			return ctx.Err()
 		}
 		ev, err := r.Next()
 		if err == io.EOF {
-			return out, nil
+			return nil
+		}
+		if err == nil {
+			err = fn(&ev)
 		}
 		if err != nil {
-			return out, err
-		}
-		if err := n.loadEvent(&out, &ev, keepExpired); err != nil {
-			return out, err
+			return err
 		}
 	}
 }
 
-func (n *Node) loadEvent(out *loaded, ev *rdb.Event, keepExpired bool) error {
-	switch ev.Kind {
-	case rdb.EventAux:
-		out.aux(ev.Aux)
-	case rdb.EventFunction:
+// loadable fails on what this version, or this node, can't hold.
+func (n *Node) loadable(ev *rdb.Event) error {
+	switch {
+	case ev.Kind == rdb.EventFunction:
 		return errors.New("the snapshot holds a library of functions, which this version of larder-server does not have yet")
-	case rdb.EventModuleAux:
+	case ev.Kind == rdb.EventModuleAux:
 		return fmt.Errorf("the snapshot holds data of the module %q, which larder-server does not have", ev.Module)
-	case rdb.EventKey:
-		return n.loadKey(out, ev, keepExpired)
+	case ev.Kind == rdb.EventKey && ev.Value.Type != rdb.TypeString:
+		return fmt.Errorf("the key %q is a %s, a type that this version of larder-server does not have yet", clipKey(ev.Key), ev.Value.Type.Kind())
+	case ev.Kind == rdb.EventKey && ev.DB >= n.space.Databases():
+		return fmt.Errorf("the snapshot has a database %d, and `databases` is %d", ev.DB, n.space.Databases())
 	}
 	return nil
 }
@@ -226,23 +257,16 @@ func (l *loaded) aux(a rdb.Aux) {
 	}
 }
 
-func (n *Node) loadKey(out *loaded, ev *rdb.Event, keepExpired bool) error {
-	if ev.Value.Type != rdb.TypeString {
-		return fmt.Errorf("the key %q is a %s, a type that this version of larder-server does not have yet", clipKey(ev.Key), ev.Value.Type.Kind())
-	}
-	if ev.DB >= n.space.Databases() {
-		return fmt.Errorf("the snapshot has a database %d, and `databases` is %d", ev.DB, n.space.Databases())
-	}
+func (n *Node) loadKey(out *loaded, ev *rdb.Event, keepExpired bool) {
 	expireAt := int64(keyspace.NoExpiry)
 	if ev.Meta.ExpireAtMs != 0 {
 		if expireAt = ev.Meta.ExpireAtMs; !keepExpired && expireAt < n.clock.Now().UnixMilli() {
 			out.expired++
-			return nil
+			return
 		}
 	}
 	n.engine.Put(ev.DB, ev.Key, ev.Value.String, expireAt)
 	out.keys++
-	return nil
 }
 
 func clipKey(k []byte) []byte {

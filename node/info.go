@@ -30,7 +30,10 @@ var sections = []section{
 	{"keyspace", "Keyspace", false, infoKeyspace},
 }
 
-type infoWriter struct{ b strings.Builder }
+type infoWriter struct {
+	b    strings.Builder
+	each func(func(*keyspace.Shard) bool) // the call's EachShard: within a transaction the shards are held already
+}
 
 func (w *infoWriter) str(name, v string)         { w.b.WriteString(name + ":" + v + "\r\n") }
 func (w *infoWriter) int(name string, v int64)   { w.str(name, strconv.FormatInt(v, 10)) }
@@ -75,7 +78,7 @@ func (n *Node) infoRun(c *spec.Call) {
 			want[s] = true
 		}
 	}
-	w := &infoWriter{}
+	w := &infoWriter{each: c.Engine.EachShard}
 	for i := range sections {
 		s := &sections[i]
 		if all || def && !s.extra || want[s.name] {
@@ -292,7 +295,7 @@ func infoErrorstats(n *Node, w *infoWriter) {
 func infoKeyspace(n *Node, w *infoWriter) {
 	type count struct{ keys, volatile, ttl, ttlOf int64 }
 	dbs := make([]count, n.space.Databases())
-	n.engine.EachShard(func(s *keyspace.Shard) bool {
+	w.each(func(s *keyspace.Shard) bool {
 		for i := range dbs {
 			if !s.Used(i) {
 				continue

@@ -10,8 +10,25 @@ import (
 	"github.com/larder-cache/larder/wire/resp"
 )
 
-// preAuthLimits bound what a client that has not logged in may send.
-var preAuthLimits = resp.DefaultLimits().Unauthenticated()
+// connLimits bound what a connection may send and leave unread.
+type connLimits struct {
+	open, preAuth  resp.Limits // preAuth: of a client that has not logged in
+	query          int64       // client-query-buffer-limit
+	normal, pubsub outputLimit // client-output-buffer-limit
+}
+
+// output is the limit of a client's class; replicas have their own.
+func (l *connLimits) output(cl *engine.Client) outputLimit {
+	switch {
+	case cl.Admin():
+		return outputLimit{}
+	case cl.Class() == engine.ClassNormal:
+		return l.normal
+	case cl.Class() == engine.ClassPubSub:
+		return l.pubsub
+	}
+	return outputLimit{}
+}
 
 // loops serve connections. The two kinds, epoll (Linux) and portable (a goroutine a connection), do the same.
 type loops interface {
@@ -24,7 +41,7 @@ type loops interface {
 // shared is what all loops of a node have in common.
 type shared struct {
 	engine *engine.Engine
-	limits atomic.Pointer[resp.Limits]
+	limits atomic.Pointer[connLimits]
 	stats  *connStats
 }
 

@@ -113,7 +113,11 @@ func takeFD(nc net.Conn) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	return fd, unix.SetNonblock(fd, true)
+	if err := unix.SetNonblock(fd, true); err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
 }
 
 func (l *epollLoop) post(fn func()) bool {
@@ -172,6 +176,10 @@ func (l *epollLoop) event(ev *unix.EpollEvent) {
 		if c.flush(); !c.gone && !c.full() && len(c.in) > 0 && c.mayRun() {
 			c.more()
 		}
+	}
+	if !c.gone && !c.mayRun() && ev.Events&unix.EPOLLRDHUP != 0 {
+		c.end()
+		return
 	}
 	if !c.gone && ev.Events&(unix.EPOLLIN|unix.EPOLLHUP|unix.EPOLLERR|unix.EPOLLRDHUP) != 0 {
 		c.readable()
@@ -237,6 +245,9 @@ func (c *epollConn) readable() {
 		c.peek()
 		return
 	}
+	if c.queued {
+		return // enough is there for now
+	}
 	l := c.loop
 	into, fresh := l.buf, len(c.in) == 0
 	if !fresh {
@@ -261,10 +272,11 @@ func (c *epollConn) readable() {
 	c.more()
 }
 
-// grow makes room in the connection's own buffer: for the whole of a big argument at once, when one is on its way.
+// grow makes room in the connection's own buffer: for a big argument that is on its way, for as much again as has come of it
+// (1 MiB at first), as its length is only what the client says.
 func (c *epollConn) grow() {
 	room := cap(c.in) - len(c.in)
-	want := max(c.parser.Need(), limits.ReadChunkBytes/4)
+	want := max(min(c.parser.Need(), max(len(c.in), firstBigStep)), limits.ReadChunkBytes/4)
 	if room >= min(want, limits.ReadChunkBytes/4) {
 		return
 	}
@@ -272,6 +284,8 @@ func (c *epollConn) grow() {
 	copy(bigger, c.in)
 	c.in = bigger
 }
+
+const firstBigStep = 1 << 20
 
 // peek notices that a connection which waits has been closed by its client.
 func (c *epollConn) peek() {
@@ -284,7 +298,7 @@ func (c *epollConn) peek() {
 		c.end()
 		return
 	}
-	c.ask(c.mask &^ unix.EPOLLIN) // there is more to read, later
+	c.ask(c.mask&^unix.EPOLLIN | unix.EPOLLRDHUP) // there is more to read, later; what is of interest now is its end
 }
 
 // more runs what is in the connection's own buffer.
@@ -300,6 +314,10 @@ func (c *epollConn) run(data []byte) {
 	}
 	if c.detach {
 		c.leave()
+		return
+	}
+	if c.over(l.shared.limits.Load(), len(c.cl.Out.Buf)-c.sent) {
+		c.end()
 		return
 	}
 	if result == turnMore && !c.queued {
@@ -318,6 +336,9 @@ func (c *epollConn) flush() {
 			continue
 		}
 		if errno == unix.EAGAIN {
+			c.publish(c.loop.x.NowMs(), 0)
+			c.cl.PublishUnsent(int64(len(out) - c.sent))
+			c.account(c.loop.shared.stats)
 			c.ask(unix.EPOLLOUT)
 			return
 		}
@@ -330,15 +351,13 @@ func (c *epollConn) flush() {
 	written := c.sent
 	c.loop.shared.stats.bytesOut.Add(int64(written))
 	c.sent = 0
-	if cap(out) > limits.MaxOutputPerTurnBytes {
-		out = nil
-	}
-	c.cl.Out.Buf = out[:0]
+	c.written(written)
 	if c.closing || c.cl.Killed() {
 		c.end()
 		return
 	}
 	c.publish(c.loop.x.NowMs(), int64(written))
+	c.account(c.loop.shared.stats)
 	c.ask(unix.EPOLLIN)
 }
 
@@ -361,13 +380,24 @@ func (c *epollConn) end() {
 	c.gone = true
 	delete(c.loop.conns, c.fd)
 	unix.Close(c.fd)
+	c.release(c.loop.shared.stats)
 	c.loop.shared.engine.Drop(c.loop.x, c.cl)
 }
 
-// leave hands the socket over to whoever the command said.
+// leave hands the socket over to whoever the command said, once the answers to what came before it are written. They are short; a
+// client that does not take even them is closed.
 func (c *epollConn) leave() {
+	for out := c.cl.Out.Buf; c.sent < len(out); {
+		n, errno := rawWrite(c.fd, out[c.sent:])
+		if errno != 0 && errno != unix.EINTR {
+			c.end()
+			return
+		}
+		c.sent += max(n, 0)
+	}
 	c.gone = true
 	l := c.loop
+	c.release(l.shared.stats)
 	delete(l.conns, c.fd)
 	l.ctl(unix.EPOLL_CTL_DEL, c.fd, 0)
 	f := os.NewFile(uintptr(c.fd), "replica")

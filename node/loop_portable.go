@@ -82,24 +82,31 @@ func (ls *portableLoops) close() {
 func (c *portableConn) serve() {
 	reads, taken := make(chan []byte), make(chan bool)
 	go c.reader(reads, taken)
-	gone := false
+	gone, held := false, false // held: the reader is kept from reading on
 	for !gone {
-		var in <-chan []byte
-		if c.mayRun() {
-			in = reads
+		if held && c.mayRun() {
+			held = false
+			taken <- true
 		}
 		select {
-		case data, ok := <-in:
+		case data, ok := <-reads:
 			gone = !ok || !c.turn(func() { c.in = append(c.in, data...); c.read += int64(len(data)) })
-			if ok {
+			// While its commands wait, a connection is read on for a while, as that is how its end is noticed.
+			if held = ok && !gone && !c.mayRun() && len(c.in) >= maxReadAhead; ok && !held {
 				taken <- !gone
 			}
 		case <-c.wake:
 			gone = !c.turn(c.mail)
 		}
 	}
+	if held {
+		taken <- false
+	}
 	c.finish(reads, taken)
 }
+
+// maxReadAhead is how much is read from a connection whose commands wait.
+const maxReadAhead = 1 << 20
 
 // reader gives what it reads to serve, one buffer at a time, until the socket ends or serve says stop.
 func (c *portableConn) reader(reads chan<- []byte, taken <-chan bool) {
@@ -129,20 +136,21 @@ func (c *portableConn) turn(fn func()) bool {
 		if first {
 			fn()
 		}
-		result := turnWait
+		result, lim := turnWait, l.shared.limits.Load()
 		if c.mayRun() && !c.cl.Killed() {
 			var done int
-			done, result = c.process(l.x, l.shared.limits.Load(), c.in)
+			done, result = c.process(l.x, lim, c.in)
 			c.keep(c.in[done:])
 		}
 		out := c.cl.Out.Buf
 		c.publish(l.x.NowMs(), int64(len(out)))
+		c.account(l.shared.stats)
 		l.x.EndTurn()
 		l.mu.Unlock()
-		if c.detach {
+		if c.over(lim, len(out)) {
 			return false
 		}
-		if !c.write(out) || c.closing || c.cl.Killed() {
+		if !c.write(out) || c.detach || c.closing || c.cl.Killed() {
 			return false
 		}
 		if result != turnMore {
@@ -159,10 +167,8 @@ func (c *portableConn) write(out []byte) bool {
 		}
 		c.loop.shared.stats.bytesOut.Add(int64(len(out)))
 	}
-	if cap(out) > limits.MaxOutputPerTurnBytes {
-		out = nil
-	}
-	c.cl.Out.Buf = out[:0]
+	c.written(len(out))
+	c.cl.PublishUnsent(0)
 	return true
 }
 
@@ -187,6 +193,7 @@ func (c *portableConn) finish(reads <-chan []byte, taken chan<- bool) {
 		taken <- false
 	}
 	l := c.loop
+	c.release(l.shared.stats)
 	if c.detach {
 		c.nc.SetReadDeadline(time.Time{})
 		own := detached(c.nc, l.shared.engine, c.cl)

@@ -22,6 +22,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/larder-cache/larder/acl"
@@ -55,6 +56,7 @@ type Node struct {
 	acl     *acl.ACL
 	table   *spec.Table
 	engine  *engine.Engine
+	cycle   *engine.Cycle
 	repl    *replication.Manager
 	saver   *saver
 
@@ -66,6 +68,8 @@ type Node struct {
 	ctx      context.Context
 	cancel   context.CancelFunc
 	done     sync.WaitGroup
+	downMu   sync.Mutex // one shutdown at a time
+	sweeper  *sweeper
 	shutdown chan struct{} // closed once a shutdown was asked for and has done its saving
 	downOnce sync.Once
 	peak     peakMemory
@@ -74,6 +78,9 @@ type Node struct {
 // New makes a node from a configuration, and loads its snapshot. It serves nobody yet: Serve does.
 func New(cfg *Config, logTo io.Writer, clk clock.Clock) (*Node, error) {
 	n := &Node{cfg: cfg, clock: clk, started: clk.Now(), shutdown: make(chan struct{})}
+	if err := checkDir(n.dir()); err != nil {
+		return nil, err
+	}
 	n.logLevel()
 	n.log = NewLog(logTo, &n.level, n.roleLetter)
 	n.ctx, n.cancel = context.WithCancel(context.Background())
@@ -125,7 +132,7 @@ func (n *Node) buildStore(seed [3]uint64) (err error) {
 
 func (n *Node) buildEngine(seed uint64, rnd *mrand.Rand) (err error) {
 	n.journal = journal.New(journal.Config{Backlog: n.cfg.get("repl-backlog-size").int()})
-	n.saver = newSaver(n)
+	n.saver, n.sweeper = newSaver(n), newSweeper(n)
 	n.shared = &shared{stats: &connStats{}}
 	n.acl = acl.New()
 	n.repl = replication.New(replication.Config{Journal: n.journal, Data: n, Settings: n.replicationSettings, Clock: n.clock, Rand: rnd,
@@ -142,6 +149,7 @@ func (n *Node) buildEngine(seed uint64, rnd *mrand.Rand) (err error) {
 	n.engine = engine.New(engine.Config{Space: n.space, Shards: n.space.Shards(), Journal: n.journal, Table: n.table, ACL: n.acl, Clock: n.clock,
 		Memory: n.memoryBound, Seed: seed, Version: RedisVersion})
 	n.repl.Engine = n.engine
+	n.cycle = n.engine.NewCycle()
 	n.shared.engine = n.engine
 	n.applyLimits()
 	return nil
@@ -150,7 +158,11 @@ func (n *Node) buildEngine(seed uint64, rnd *mrand.Rand) (err error) {
 // loadACL takes the users of the configuration.
 func (n *Node) loadACL() error {
 	if lines := n.cfg.get("user").string(); lines != "" {
-		if err := n.acl.Load(strings.Split(lines, "\n")); err != nil {
+		users := strings.Split(lines, "\n")
+		for i := range users {
+			users[i] = "user " + users[i]
+		}
+		if err := n.acl.Load(users); err != nil {
 			return err
 		}
 	}
@@ -180,10 +192,13 @@ func (n *Node) newLoops(num int) (loops, error) {
 
 // applyLimits makes the configuration's protocol limits those of the loops.
 func (n *Node) applyLimits() {
-	l := resp.DefaultLimits()
-	l.MaxBulk = n.cfg.get("proto-max-bulk-len").int()
-	l.MaxMultibulk = limits.MaxMultibulkArgs
-	n.shared.limits.Store(&l)
+	l := &connLimits{open: resp.DefaultLimits(), query: n.cfg.get("client-query-buffer-limit").int()}
+	l.open.MaxBulk = n.cfg.get("proto-max-bulk-len").int()
+	l.open.MaxMultibulk = limits.MaxMultibulkArgs
+	l.preAuth = l.open.Unauthenticated()
+	out, _ := parseOutputLimits(n.cfg.get("client-output-buffer-limit").string()) // checked when it was set
+	l.normal, l.pubsub = out["normal"], out["pubsub"]
+	n.shared.limits.Store(l)
 }
 
 func (n *Node) memoryBound() (used, limit int64) {
@@ -282,12 +297,22 @@ func loopback(a net.Addr) bool {
 func (n *Node) dialPrimary(ctx context.Context, addr string) (net.Conn, error) {
 	d := net.Dialer{Timeout: limits.ReplicaHandshakeTimeout}
 	// A node with one address of its own comes from there, so that its primary sees who it is.
-	if b := strings.Fields(n.cfg.get("bind").string()); len(b) > 0 {
-		if ip := net.ParseIP(b[0]); ip != nil && !ip.IsUnspecified() {
-			d.LocalAddr = &net.TCPAddr{IP: ip}
-		}
+	if b := strings.Fields(n.cfg.get("bind").string()); len(b) > 0 && reaches(b[0], addr) {
+		d.LocalAddr = &net.TCPAddr{IP: net.ParseIP(b[0])}
 	}
 	return d.DialContext(ctx, "tcp", addr)
+}
+
+// reaches reports whether a connection to addr can come from a bind address: of the same family, and both or none of this
+// machine's loopback.
+func reaches(bind, addr string) bool {
+	from := net.ParseIP(bind)
+	host, _, err := net.SplitHostPort(addr)
+	to := net.ParseIP(host)
+	if err != nil || from == nil || to == nil || from.IsUnspecified() {
+		return false
+	}
+	return (from.To4() == nil) == (to.To4() == nil) && from.IsLoopback() == to.IsLoopback()
 }
 
 func (n *Node) replicationSettings() replication.Settings {
@@ -299,10 +324,23 @@ func (n *Node) replicationSettings() replication.Settings {
 	}
 	lim, _ := parseOutputLimits(c.get("client-output-buffer-limit").string())
 	return replication.Settings{Port: int(port), AnnounceIP: c.get("replica-announce-ip").string(), User: c.get("masteruser").string(),
+		ReplicaSoft: lim["replica"].soft, ReplicaSoftFor: time.Duration(lim["replica"].softSeconds) * time.Second,
 		Password: c.get("masterauth").string(), ReadOnly: c.get("replica-read-only").bool(), ServeStale: c.get("replica-serve-stale-data").bool(),
 		Timeout: sec("repl-timeout"), PingEvery: sec("repl-ping-replica-period"), ReplicaLimit: lim["replica"].hard,
 		MinReplicas: int(c.get("min-replicas-to-write").int()), MinReplicasLag: sec("min-replicas-max-lag"),
 		ReplicaPriority: int(c.get("replica-priority").int()), BacklogTTL: sec("repl-backlog-ttl"), BacklogSize: c.get("repl-backlog-size").int(), TempDir: n.dir()}
+}
+
+// checkDir: files that can't be written should be known of before the first snapshot.
+func checkDir(dir string) error {
+	fi, err := os.Stat(dir)
+	if err == nil && !fi.IsDir() {
+		err = &os.PathError{Op: "chdir", Path: dir, Err: syscall.ENOTDIR}
+	}
+	if err != nil {
+		return fmt.Errorf("Can't chdir to '%s': %w", dir, err)
+	}
+	return nil
 }
 
 func (n *Node) dir() string { return n.cfg.get("dir").string() }
@@ -324,24 +362,31 @@ func (n *Node) cron() {
 		n.engine.Tick(now.UnixMilli())
 		n.repl.Tick()
 		n.saver.tick(now)
+		n.sweeper.tick(now)
 		n.peak.see(n.usedMemory())
 	}
 }
 
-// background runs the expiry cycle and frees what was flushed.
+// background runs the expiry cycle, frees what was flushed, and gives memory back.
 func (n *Node) background() {
-	cycle := n.engine.NewCycle()
 	t := n.clock.NewTicker(engine.ExpireEvery)
 	defer t.Stop()
-	for {
+	for runs := 1; ; runs++ {
 		select {
 		case <-n.ctx.Done():
 			return
 		case <-t.C():
-			cycle.Run()
+		}
+		n.cycle.Run()
+		if runs%tidyRuns == 0 {
+			n.engine.EachShard(func(s *keyspace.Shard) bool { s.Heap().Collect(); return true })
+			n.arena.Scavenge(false)
 		}
 	}
 }
+
+// tidyRuns is how many runs of the expiry cycle, at limits.ActiveExpireEvery, pass before memory is looked after: about a second.
+const tidyRuns = 10
 
 // Done is closed when the node was told to shut down.
 func (n *Node) Done() <-chan struct{} { return n.shutdown }
@@ -350,9 +395,9 @@ func (n *Node) Done() <-chan struct{} { return n.shutdown }
 func (n *Node) Close() {
 	n.listeners.close()
 	n.cancel()
-	n.repl.Close()
 	n.loops.close()
 	n.adminLoop.close()
+	n.repl.Close()
 	n.done.Wait()
 	for _, p := range []string{"admin-socket", "unixsocket"} {
 		if path := n.cfg.get(p).string(); path != "" {
@@ -381,7 +426,7 @@ func (n *Node) loadAtStart() error {
 	n.log.Info(fmt.Sprintf("Done loading RDB, keys loaded: %d, keys expired: %d.", l.keys, l.expired))
 	n.log.Info(fmt.Sprintf("DB loaded from disk: %.3f seconds", clock.SinceMono(n.clock, begin).Seconds()))
 	if l.expired == 0 {
-		n.repl.Restore(l.replID, l.replOffset)
+		n.repl.Restore(l.replID, l.replOffset, l.streamDB)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package node
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"strconv"
 	"strings"
@@ -29,7 +30,7 @@ var params = []param{
 	{name: "io-backend", kind: kindEnum, def: "auto", enum: []string{"auto", "epoll", "portable"}, immutable: true},
 	{name: "proto-max-bulk-len", kind: kindMemory, def: "512mb", min: 1 << 20, max: noLimit},
 	{name: "client-query-buffer-limit", kind: kindMemory, def: "1gb", min: 1 << 20, max: noLimit},
-	{name: "client-output-buffer-limit", kind: kindSpec, def: "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60", check: checkOutputLimits},
+	{name: "client-output-buffer-limit", kind: kindSpec, def: "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60", check: checkOutputLimits, merge: mergeOutputLimits},
 	{name: "admin-socket", kind: kindString, def: "", immutable: true}, // larder's own: the control plane's unix socket
 
 	// Process.
@@ -186,6 +187,23 @@ func parseOutputLimits(s string) (map[string]outputLimit, error) {
 		out[class] = outputLimit{hard, soft, sec}
 	}
 	return out, nil
+}
+
+// mergeOutputLimits changes the classes that a value names, and leaves the others as they are.
+func mergeOutputLimits(old, value string) string {
+	was, _ := parseOutputLimits(old)
+	is, _ := parseOutputLimits(value)
+	maps.Copy(was, is)
+	var out []string
+	for _, class := range []string{"normal", "replica", "pubsub"} {
+		name := class
+		if class == "replica" {
+			name = "slave"
+		}
+		l := was[class]
+		out = append(out, fmt.Sprintf("%s %d %d %d", name, l.hard, l.soft, l.softSeconds))
+	}
+	return strings.Join(out, " ")
 }
 
 func checkOutputLimits(s string) error { _, err := parseOutputLimits(s); return err }

@@ -3,7 +3,7 @@ package node
 import (
 	"bufio"
 	"context"
-	"fmt"
+	"errors"
 	"os"
 	"path/filepath"
 	"sync"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/larder-cache/larder/base/clock"
 	"github.com/larder-cache/larder/engine"
+	"github.com/larder-cache/larder/replication"
 )
 
 // saver writes snapshots to disk, one at a time.
@@ -47,7 +48,7 @@ func (s *saver) dirty() uint64 {
 // tick begins a snapshot when a save point is reached.
 func (s *saver) tick(now time.Time) {
 	text := s.n.cfg.get("save").string()
-	if text == "" {
+	if text == "" || s.n.loading() { // half of what is being loaded must not replace a whole
 		return
 	}
 	dirty := s.n.engine.DirtyCount()
@@ -90,10 +91,13 @@ func (s *saver) background() bool {
 func (s *saver) foreground() error {
 	ctx, ok := s.begin()
 	if !ok {
-		return fmt.Errorf("Background save already in progress")
+		return errSaving
 	}
 	return s.write(ctx)
 }
+
+// errSaving says that another snapshot is being written.
+var errSaving = errors.New("Background save already in progress")
 
 func (s *saver) begin() (context.Context, bool) {
 	s.mu.Lock()
@@ -113,20 +117,21 @@ func (s *saver) write(ctx context.Context) error {
 	var snap *snapshot
 	var err error
 	var dirty uint64
+	var h replication.History
 	var offset int64
-	s.n.engine.Barrier(func() {
+	s.n.repl.Barrier(func() {
 		dirty = s.n.engine.DirtyCount()
-		offset = s.n.journal.End()
+		h, offset = s.n.repl.History()
 		snap, err = s.n.begin()
 	})
 	if err == nil {
-		err = s.file(ctx, snap, offset)
+		err = s.file(ctx, snap, h, offset)
 	}
 	s.finish(err, dirty, clock.SinceMono(s.n.clock, start))
 	return err
 }
 
-func (s *saver) file(ctx context.Context, snap *snapshot, offset int64) error {
+func (s *saver) file(ctx context.Context, snap *snapshot, h replication.History, offset int64) error {
 	dir := s.n.dir()
 	f, err := os.CreateTemp(dir, "temp-*.rdb")
 	if err != nil {
@@ -136,7 +141,6 @@ func (s *saver) file(ctx context.Context, snap *snapshot, offset int64) error {
 	defer os.Remove(f.Name())
 	defer f.Close()
 	w := bufio.NewWriterSize(f, 256<<10)
-	h, _ := s.n.repl.History()
 	if err := snap.WriteTo(ctx, w, 0, h, offset); err != nil {
 		return err
 	}
@@ -190,7 +194,7 @@ func (s *saver) finish(err error, dirty uint64, took time.Duration) {
 func (s *saver) abort() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for s.running {
+	for s.again = false; s.running; s.again = false {
 		s.cancel()
 		s.idle.Wait()
 	}

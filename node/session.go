@@ -19,6 +19,7 @@ type session struct {
 	detach  bool // leaves the loop once the turn is over
 
 	read, cmds int64 // since the last Publish
+	counted    int64 // bytes of buffers that are in connStats
 }
 
 // turnResult says how a turn of a session ended.
@@ -32,15 +33,15 @@ const (
 )
 
 // process runs the complete commands in data, up to a turn's bounds, and returns how many bytes they took.
-func (s *session) process(x *engine.Executor, lim *resp.Limits, data []byte) (int, turnResult) {
+func (s *session) process(x *engine.Executor, lim *connLimits, data []byte) (int, turnResult) {
 	done := 0
 	for n := 0; ; n++ {
-		if n >= limits.MaxCommandsPerTurn || len(s.cl.Out.Buf) >= limits.MaxOutputPerTurnBytes {
-			return done, turnMore
-		}
-		l := lim
+		l, most := &lim.open, limits.MaxOutputPerTurnBytes
 		if !s.cl.Authenticated() {
-			l = &preAuthLimits
+			l, most = &lim.preAuth, limits.MaxPreAuthOutputBytes
+		}
+		if n >= limits.MaxCommandsPerTurn || len(s.cl.Out.Buf) >= most {
+			return done, turnMore
 		}
 		consumed, args, err := s.parser.Next(data[done:], s.args, l)
 		s.args = args
@@ -95,6 +96,41 @@ func (s *session) keep(rest []byte) {
 	default:
 		s.in = s.in[:0]
 	}
+}
+
+// over reports whether the client has sent more than may wait, or gets more than may be unsent. unsent is in bytes.
+func (s *session) over(lim *connLimits, unsent int) bool {
+	if int64(len(s.in))+s.cl.QueuedBytes() > lim.query && !s.cl.Admin() {
+		return true
+	}
+	hard := lim.output(s.cl).hard
+	return hard > 0 && int64(unsent) > hard
+}
+
+// written empties the output buffer, and gives it up if it is much bigger than what a turn needs.
+func (s *session) written(n int) {
+	out := s.cl.Out.Buf
+	if cap(out) > limits.MaxOutputPerTurnBytes || cap(out) > keptOutput && n < cap(out)/4 {
+		out = nil
+	}
+	s.cl.Out.Buf = out[:0]
+}
+
+// keptOutput is how big an output buffer may stay whatever the connection does.
+const keptOutput = 16 << 10
+
+// account keeps count of the buffers' memory.
+func (s *session) account(st *connStats) {
+	if n := int64(cap(s.in) + cap(s.cl.Out.Buf)); n != s.counted {
+		st.buffers.Add(n - s.counted)
+		s.counted = n
+	}
+}
+
+// release takes the connection's buffers out of the count.
+func (s *session) release(st *connStats) {
+	st.buffers.Add(-s.counted)
+	s.counted = 0
 }
 
 // publish makes CLIENT LIST current.

@@ -1,6 +1,7 @@
 package replication
 
 import (
+	"math"
 	"net"
 	"sort"
 	"strconv"
@@ -30,7 +31,8 @@ func (m *Manager) Commands() []*spec.Command {
 		{Name: "role", Since: "2.8.12", Doc: "Returns the replication role.", Complex: "O(1)", Group: spec.Server, Arity: 1,
 			Flags: spec.NoScript | spec.Loading | spec.Stale | spec.Fast, Categories: spec.CatAdmin | spec.CatDangerous, Run: m.roleRun},
 		{Name: "wait", Since: "3.0.0", Doc: "Blocks until the asynchronous replication of all preceding write commands sent by the connection is completed.",
-			Complex: "O(1)", Group: spec.Generic, Arity: 3, Flags: spec.Blocking, Tips: []string{"request_policy:all_shards", "response_policy:agg_min"},
+			// It may put a command into the stream, which only a primary does: shard 0 keeps the role as it is meanwhile.
+			Complex: "O(1)", Group: spec.Generic, Arity: 3, Flags: spec.Blocking, Scope: spec.ShardZero, Tips: []string{"request_policy:all_shards", "response_policy:agg_min"},
 			Args: spec.Args(spec.Int("numreplicas"), spec.Int("timeout")), Run: m.waitRun},
 	}
 }
@@ -46,8 +48,9 @@ func (m *Manager) syncRun(c *spec.Call) { m.psync(c, "?", -1, true) }
 
 func (m *Manager) replicaofRun(c *spec.Call) {
 	if spec.EqualFold(c.Args[1], "no") && spec.EqualFold(c.Args[2], "one") {
-		m.Promote()
-		m.Log.Info("PRIMARY MODE enabled")
+		if m.Promote() {
+			m.Log.Info("PRIMARY MODE enabled")
+		}
 		c.Out.OK()
 		return
 	}
@@ -157,6 +160,10 @@ func (m *Manager) waitRun(c *spec.Call) {
 		c.Out.Error("ERR timeout is negative")
 		return
 	}
+	if ms > math.MaxInt64-c.Now {
+		c.Out.Error("ERR timeout is out of range")
+		return
+	}
 	if m.Engine.Gate()&engine.GateReplica != 0 {
 		c.Out.Error("ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica is configured to be writable (which is not the default) writes to replicas are just local and are not propagated.")
 		return
@@ -217,6 +224,19 @@ func (m *Manager) serveWaiting() {
 	m.mu.Unlock()
 	for _, s := range ready {
 		s.w.client.Unblock(s.w.block, func(out *resp.Writer) { out.Int(int64(s.n)) })
+	}
+}
+
+// failWaiting ends all WAITs: the node is no primary any more, so nobody will acknowledge.
+func (m *Manager) failWaiting() {
+	m.mu.Lock()
+	ended := m.waiting
+	m.waiting = map[*waiting]struct{}{}
+	m.mu.Unlock()
+	for w := range ended {
+		w.client.Unblock(w.block, func(out *resp.Writer) {
+			out.Error("UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)")
+		})
 	}
 }
 

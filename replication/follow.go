@@ -15,7 +15,6 @@ import (
 
 	"github.com/larder-cache/larder/base/clock"
 	"github.com/larder-cache/larder/base/limits"
-	"github.com/larder-cache/larder/commands/spec"
 	"github.com/larder-cache/larder/engine"
 	"github.com/larder-cache/larder/persist/rdb"
 	"github.com/larder-cache/larder/wire/resp"
@@ -29,8 +28,7 @@ type follower struct {
 	cancel context.CancelFunc
 	ended  chan struct{}
 
-	x  *engine.Executor
-	cl *engine.Client
+	x *engine.Executor
 
 	// apply is held while a piece of the stream is run and appended: whoever holds it sees the data and the offset agree.
 	apply sync.Mutex
@@ -58,26 +56,19 @@ const (
 
 // Follow makes the node a replica of another one, or, if it is one already, of that one instead. It returns at once.
 func (m *Manager) Follow(host string, port int) {
-	m.mu.Lock()
-	if f := m.follow; f != nil && f.host == host && f.port == port {
-		m.mu.Unlock()
+	m.role.Lock()
+	defer m.role.Unlock()
+	if m.follows(host, port) || m.ctx.Err() != nil {
 		return
 	}
-	m.mu.Unlock()
 	m.leave()
 	ctx, cancel := context.WithCancel(m.ctx)
 	f := &follower{m: m, host: host, port: port, cancel: cancel, ended: make(chan struct{}), state: linkConnect, downAt: m.Clock.Now(), total: -1}
-	f.x, f.cl = m.Engine.NewExecutor(), m.Engine.NewPrimaryClient()
+	f.x = m.Engine.NewExecutor()
 	s := m.Settings()
 	m.Engine.Barrier(func() {
-		set, clear := engine.GateReplica, engine.Gate(0)
-		if s.ReadOnly {
-			set |= engine.GateReadOnly
-		}
-		if !s.ServeStale {
-			set |= engine.GateStale
-		}
-		m.Engine.SetGateLocked(set, clear)
+		set, clear := s.gates(false)
+		m.Engine.SetGateLocked(set|engine.GateReplica, clear)
 		// A primary that becomes a replica keeps its history: perhaps the new primary can go on from it.
 		m.mu.Lock()
 		m.follow = f
@@ -87,6 +78,7 @@ func (m *Manager) Follow(host string, port int) {
 		}
 	})
 	m.cutReplicas()
+	m.failWaiting()
 	m.done.Add(1)
 	go func() {
 		defer m.done.Done()
@@ -104,7 +96,7 @@ func (m *Manager) cutReplicas() {
 	}
 }
 
-// leave ends the link to the primary, if there is one, and returns when nothing more will be applied.
+// leave ends the link to the primary, if there is one, and returns when nothing more will be applied. The caller holds role.
 func (m *Manager) leave() {
 	m.mu.Lock()
 	f := m.follow
@@ -112,32 +104,33 @@ func (m *Manager) leave() {
 	if f == nil {
 		return
 	}
-	f.cancel()
-	m.mu.Lock()
-	if f.conn != nil {
-		f.conn.Close()
-	}
-	m.mu.Unlock()
+	f.cancel() // which closes the connection
 	<-f.ended
 }
 
-// Promote makes the node a primary that goes on from where it is, under a new history.
-func (m *Manager) Promote() {
+// Promote makes the node a primary that goes on from where it is, under a new history; false if it was one already.
+func (m *Manager) Promote() bool {
+	m.role.Lock()
+	defer m.role.Unlock()
 	m.leave()
+	promoted := false
 	m.Engine.Barrier(func() {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		if m.follow == nil {
 			return
 		}
-		m.follow = nil
-		m.history = m.history.Promoted(NewReplID(m.Rand), m.Journal.End())
+		m.follow, promoted = nil, true
+		m.history, m.restored = m.history.Promoted(m.newIDLocked(), m.Journal.End()), false
 		m.Journal.ForgetDB()
 		m.noneAt = m.Clock.Now()
 		m.Engine.SetGateLocked(0, engine.GateReplica|engine.GateReadOnly|engine.GateStale)
 	})
-	// Their stream goes on, under a new name: they learn it by a partial resync.
-	m.cutReplicas()
+	if promoted {
+		// Their stream goes on, under a new name: they learn it by a partial resync.
+		m.cutReplicas()
+	}
+	return promoted
 }
 
 func (f *follower) addr() string { return net.JoinHostPort(f.host, strconv.Itoa(f.port)) }
@@ -223,9 +216,7 @@ func (f *follower) once(ctx context.Context) error {
 func (f *follower) greet(nc net.Conn, in *bufio.Reader) (Answer, error) {
 	m, s := f.m, f.m.Settings()
 	h := &handshake{ask: Ask{User: s.User, Password: s.Password, ListeningPort: s.Port, AnnounceIP: s.AnnounceIP, Version: m.Version, ReplID: "?", Offset: -1}}
-	if hist, off := m.History(); m.Journal.On() {
-		h.ask.ReplID, h.ask.Offset = hist.ReplID, off+1
-	}
+	h.ask.ReplID, h.ask.Offset = m.asks()
 	for {
 		nc.SetDeadline(m.Clock.Now().Add(limits.ReplicaHandshakeTimeout))
 		if h.step == stepPsync {
@@ -247,6 +238,21 @@ func (f *follower) greet(nc net.Conn, in *bufio.Reader) (Answer, error) {
 	}
 }
 
+// asks is the history that the node could go on with, and its first missing byte; "?" and -1 for none.
+func (m *Manager) asks() (id string, offset int64) {
+	if !m.Journal.On() {
+		return "?", -1
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	h, next := m.history, m.offsetLocked()+1
+	if m.restored && next == h.SecondOffset {
+		// Its data is a snapshot's, as it was: what others know is the snapshot's history, and nobody the name it has got since.
+		return h.ReplID2, next
+	}
+	return h.ReplID, next
+}
+
 // readLine reads a line of the dialogue; empty ones only say that the primary lives.
 func readLine(in *bufio.Reader) (string, error) {
 	for {
@@ -266,8 +272,9 @@ func (f *follower) goOn(ans Answer) {
 	m.mu.Lock()
 	renamed := ans.ReplID != m.history.ReplID
 	if renamed {
-		m.history = History{ReplID: ans.ReplID, ReplID2: m.history.ReplID, SecondOffset: m.Journal.End() + 1}
+		m.history = History{ReplID: ans.ReplID, ReplID2: ans.asked, SecondOffset: m.Journal.End() + 1}
 	}
+	m.restored = false
 	m.mu.Unlock()
 	if renamed {
 		m.cutReplicas()
@@ -275,8 +282,8 @@ func (f *follower) goOn(ans Answer) {
 	m.Log.Info("Successful partial resynchronization with primary.")
 }
 
-// fullSync receives the snapshot into a file, and only then drops what the node has and loads it: a transfer that breaks off
-// costs nothing.
+// fullSync receives the snapshot into a file, and only then drops what the node has and loads it: a transfer that breaks off,
+// or brings what can't be loaded, costs nothing.
 func (f *follower) fullSync(ctx context.Context, nc net.Conn, in *bufio.Reader, ans Answer) error {
 	m := f.m
 	f.set(func() { f.state, f.loaded, f.total = linkSync, 0, -1 })
@@ -284,32 +291,48 @@ func (f *follower) fullSync(ctx context.Context, nc net.Conn, in *bufio.Reader, 
 	if err != nil {
 		return err
 	}
-	defer os.Remove(tmp.Name())
+	// Without a name it is gone with the process, however that ends; where that can't be, it is removed at the end.
+	if os.Remove(tmp.Name()) != nil {
+		defer os.Remove(tmp.Name())
+	}
 	defer tmp.Close()
 	if err := f.receive(nc, in, tmp); err != nil {
 		return fmt.Errorf("receiving the primary's snapshot: %w", err)
 	}
-	if _, err := tmp.Seek(0, io.SeekStart); err != nil {
+	again := func() (*bufio.Reader, error) {
+		_, err := tmp.Seek(0, io.SeekStart)
+		return bufio.NewReaderSize(tmp, 256<<10), err
+	}
+	r, err := again()
+	if err == nil {
+		err = m.Data.Check(ctx, r)
+	}
+	if err != nil {
+		return fmt.Errorf("checking the primary's snapshot: %w", err)
+	}
+	if r, err = again(); err != nil {
 		return err
 	}
 	m.cutReplicas()
 	m.Engine.SetGate(engine.GateLoading, 0)
 	defer m.Engine.SetGate(0, engine.GateLoading)
 	// Until all is loaded the node has no history that it could go on from, or hand on.
-	m.Engine.Barrier(func() { f.restart(NewHistory(NewReplID(m.Rand)), 0) })
-	if err := m.Data.Load(ctx, bufio.NewReaderSize(tmp, 256<<10)); err != nil {
+	m.Barrier(func() { f.restart(NewHistory(m.newID()), 0, 0) })
+	db, err := m.Data.Load(ctx, r)
+	if err != nil {
 		return fmt.Errorf("loading the primary's snapshot: %w", err)
 	}
-	m.Engine.Barrier(func() { f.restart(NewHistory(ans.ReplID), ans.Offset) })
+	m.Barrier(func() { f.restart(NewHistory(ans.ReplID), ans.Offset, db) })
 	return nil
 }
 
-func (f *follower) restart(h History, offset int64) {
+func (f *follower) restart(h History, offset int64, db int) {
 	f.m.mu.Lock()
-	f.m.history = h
+	f.m.history, f.m.restored = h, false
 	f.m.mu.Unlock()
 	f.m.Journal.SetBacklog(f.m.Settings().BacklogSize)
 	f.m.Journal.Start(offset)
+	f.m.Journal.SetSelectedDB(db)
 }
 
 // receive copies the snapshot out of the stream.
@@ -347,81 +370,6 @@ func (f *follower) receive(nc net.Conn, in *bufio.Reader, w io.Writer) error {
 			return err
 		}
 	}
-}
-
-// stream applies what the primary sends, and tells it how far it got.
-func (f *follower) stream(ctx context.Context, nc net.Conn, in *bufio.Reader) error {
-	ackCtx, stop := context.WithCancel(ctx)
-	defer stop()
-	f.m.done.Add(1)
-	go func() {
-		defer f.m.done.Done()
-		f.acknowledge(ackCtx, nc)
-	}()
-	var p resp.Parser
-	lim := resp.DefaultLimits()
-	lim.MaxBulk = 1 << 40 // the primary has checked what it passes on
-	buf := make([]byte, 0, 64<<10)
-	for {
-		nc.SetReadDeadline(f.m.Clock.Now().Add(f.m.Settings().Timeout))
-		if len(buf) == cap(buf) {
-			buf = append(buf, make([]byte, max(p.Need(), len(buf)))...)[:len(buf)]
-		}
-		n, err := in.Read(buf[len(buf):cap(buf)])
-		if err != nil {
-			return err
-		}
-		buf = buf[:len(buf)+n]
-		f.set(func() { f.lastIO = f.m.Clock.Now() })
-		done, err := f.applyAll(&p, &lim, nc, buf)
-		if err != nil {
-			return err
-		}
-		buf = buf[:copy(buf, buf[done:])]
-	}
-}
-
-// applyAll runs the complete commands in buf. A transaction is appended to this node's own stream as a whole, once it is run.
-func (f *follower) applyAll(p *resp.Parser, lim *resp.Limits, nc net.Conn, buf []byte) (int, error) {
-	f.apply.Lock()
-	defer f.apply.Unlock()
-	f.x.BeginTurn()
-	defer f.x.EndTurn()
-	done, appended := 0, 0
-	var args [][]byte
-	for {
-		n, a, err := p.Next(buf[done:], args, lim)
-		if err != nil {
-			return done, fmt.Errorf("the primary sent what is no command: %w", err)
-		}
-		if args = a; n == 0 {
-			return appended, f.rewind(p, done, appended)
-		}
-		done += n
-		getack := len(args) > 1 && spec.EqualFold(args[0], "replconf") && spec.EqualFold(args[1], "getack")
-		if len(args) > 0 && !getack {
-			f.x.Run(f.cl, args)
-			f.cl.Out.Buf = f.cl.Out.Buf[:0]
-		}
-		if f.cl.Transaction() {
-			continue
-		}
-		f.m.Journal.AppendRaw(buf[appended:done])
-		appended = done
-		if getack {
-			f.ack(nc)
-		}
-	}
-}
-
-// rewind forgets the open part of a transaction: its bytes stay in the buffer and are read again with the rest.
-func (f *follower) rewind(p *resp.Parser, done, appended int) error {
-	if done > appended {
-		p.Reset()
-		f.x.Run(f.cl, [][]byte{[]byte("DISCARD")})
-		f.cl.Out.Buf = f.cl.Out.Buf[:0]
-	}
-	return nil
 }
 
 // acknowledge tells the primary the offset once a second.

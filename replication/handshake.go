@@ -25,6 +25,7 @@ type Answer struct {
 	Full   bool
 	ReplID string
 	Offset int64
+	asked  string // the history asked for
 }
 
 // handshake is the replica's side of the dialogue before the stream, without I/O: next says what to send, line takes the answer.
@@ -117,8 +118,8 @@ func parsePsync(s string, ask Ask) (Answer, error) {
 			return Answer{}, fmt.Errorf("the primary answered PSYNC with %q", s)
 		}
 		return Answer{Full: true, ReplID: f[1], Offset: off}, nil
-	case len(f) >= 1 && f[0] == "+CONTINUE":
-		ans := Answer{ReplID: ask.ReplID, Offset: ask.Offset - 1}
+	case len(f) >= 1 && f[0] == "+CONTINUE" && ask.ReplID != "?":
+		ans := Answer{ReplID: ask.ReplID, Offset: ask.Offset - 1, asked: ask.ReplID}
 		if len(f) > 1 {
 			if len(f[1]) != 40 {
 				return Answer{}, fmt.Errorf("the primary answered PSYNC with %q", s)

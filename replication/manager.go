@@ -26,8 +26,11 @@ type Snapshot interface {
 type Data interface {
 	// Begin takes a snapshot of the present instant. All shards are held: it must be short.
 	Begin() (Snapshot, error)
-	// Load replaces all data by an RDB file's.
-	Load(ctx context.Context, r io.Reader) error
+	// Check reads an RDB file as Load would, and changes nothing: it fails on what Load could not take. If there is no data to
+	// lose it may skip that.
+	Check(ctx context.Context, r io.Reader) error
+	// Load replaces all data by an RDB file's. streamDB is the database that was selected in the stream when it was made.
+	Load(ctx context.Context, r io.Reader) (streamDB int, err error)
 }
 
 // Settings are the configuration parameters that replication obeys. They are read anew whenever they matter.
@@ -40,6 +43,8 @@ type Settings struct {
 	Timeout         time.Duration
 	PingEvery       time.Duration
 	ReplicaLimit    int64 // hard limit of a replica's unsent bytes; 0: none
+	ReplicaSoft     int64 // a replica that has more unsent for ReplicaSoftFor is cut; 0: none
+	ReplicaSoftFor  time.Duration
 	MinReplicas     int
 	MinReplicasLag  time.Duration
 	ReplicaPriority int
@@ -68,8 +73,11 @@ type Manager struct {
 	stop context.CancelFunc
 	done sync.WaitGroup
 
+	role sync.Mutex // held while the node's role changes: one change at a time. Taken before mu and before any shard.
+
 	mu       sync.Mutex
 	history  History
+	restored bool      // history continues a snapshot's, and nothing was written since
 	follow   *follower // nil on a primary
 	replicas map[*replica]struct{}
 	waiting  map[*waiting]struct{}
@@ -84,7 +92,7 @@ type Counts struct{ Full, PartialOK, PartialErr int64 }
 // New makes the manager of a primary without a replica. id is its history's name.
 func New(cfg Config) *Manager {
 	m := &Manager{Config: cfg, replicas: map[*replica]struct{}{}, waiting: map[*waiting]struct{}{}}
-	m.history = NewHistory(NewReplID(cfg.Rand))
+	m.history = NewHistory(m.newID())
 	m.ctx, m.stop = context.WithCancel(context.Background())
 	return m
 }
@@ -92,6 +100,8 @@ func New(cfg Config) *Manager {
 // Close ends all links and returns when their goroutines have.
 func (m *Manager) Close() {
 	m.stop()
+	m.role.Lock()
+	defer m.role.Unlock()
 	m.mu.Lock()
 	f := m.follow
 	for r := range m.replicas {
@@ -104,15 +114,42 @@ func (m *Manager) Close() {
 	m.done.Wait()
 }
 
-// Restore takes over the history that a loaded snapshot says it has, so that replicas can go on. Only before the node serves.
-func (m *Manager) Restore(replID string, offset int64) {
+// Restore goes on from the history that a loaded snapshot says it has, so that replicas can go on too. It is a new history
+// that continues that one: a replica may have got more of the old one than the snapshot has, and must not take what is written
+// from now on for that. streamDB is the database that was selected in the stream. Only before the node serves.
+func (m *Manager) Restore(replID string, offset int64, streamDB int) {
 	if len(replID) != 40 || offset < 0 {
 		return
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.history = NewHistory(replID)
+	m.history = NewHistory(replID).Promoted(m.newIDLocked(), offset)
+	m.restored = true
+	m.noneAt = m.Clock.Now()
 	m.Journal.Start(offset)
+	m.Journal.SetSelectedDB(streamDB)
+}
+
+// newID makes the name of a history.
+func (m *Manager) newID() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.newIDLocked()
+}
+
+func (m *Manager) newIDLocked() string { return NewReplID(m.Rand) }
+
+// Barrier runs fn with every shard held, while the data and the journal's offset agree: on a replica nothing of the primary's
+// stream is run and not yet appended. fn must be short.
+func (m *Manager) Barrier(fn func()) {
+	m.mu.Lock()
+	f := m.follow
+	m.mu.Unlock()
+	if f != nil {
+		f.apply.Lock()
+		defer f.apply.Unlock()
+	}
+	m.Engine.Barrier(fn)
 }
 
 // History is the present history and the offset behind its last byte.
@@ -132,7 +169,7 @@ func (m *Manager) keepJournal() {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.history = NewHistory(NewReplID(m.Rand))
+	m.history, m.restored = NewHistory(m.newIDLocked()), false
 	m.Journal.SetBacklog(m.Settings().BacklogSize)
 	m.Journal.Start(m.Journal.End() + 1)
 }
@@ -143,6 +180,7 @@ func (m *Manager) Tick() {
 	now := m.Clock.Now()
 	s := m.Settings()
 	m.dropSilent(now, s)
+	m.dropLagging(now, s)
 	m.checkFewReplicas(now, s)
 	m.freeBacklog(now, s)
 	m.pingReplicas(now, s)
@@ -157,6 +195,64 @@ func (m *Manager) dropSilent(now time.Time, s Settings) {
 			r.conn.Close()
 		}
 	}
+}
+
+// dropLagging cuts the replicas that have been above the soft limit for too long.
+func (m *Manager) dropLagging(now time.Time, s Settings) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for r := range m.replicas {
+		switch {
+		case s.ReplicaSoft <= 0 || r.reader == nil || r.reader.Behind() <= s.ReplicaSoft:
+			r.lagging = time.Time{}
+		case r.lagging.IsZero():
+			r.lagging = now
+		case now.Sub(r.lagging) > s.ReplicaSoftFor:
+			m.Log.Warn("Disconnecting a replica that has been too far behind for too long", "replica", r.name())
+			r.reader.Close()
+		}
+	}
+}
+
+// ApplySettings carries changed parameters into effect that are more than read where they matter.
+func (m *Manager) ApplySettings() {
+	m.role.Lock()
+	defer m.role.Unlock()
+	s := m.Settings()
+	m.Engine.Barrier(func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if m.follow != nil {
+			set, clear := s.gates(m.follow.up)
+			m.Engine.SetGateLocked(set, clear)
+		}
+		for r := range m.replicas {
+			if r.reader != nil {
+				r.reader.SetLimit(s.replicaLimit())
+			}
+		}
+	})
+}
+
+// gates are the gate bits that the settings ask of a replica, and those that they do not.
+func (s *Settings) gates(up bool) (set, clear engine.Gate) {
+	add := func(g engine.Gate, on bool) {
+		if on {
+			set |= g
+		} else {
+			clear |= g
+		}
+	}
+	add(engine.GateReadOnly, s.ReadOnly)
+	add(engine.GateStale, !s.ServeStale && !up)
+	return set, clear
+}
+
+func (s *Settings) replicaLimit() int64 {
+	if s.ReplicaLimit <= 0 {
+		return 1 << 62
+	}
+	return s.ReplicaLimit
 }
 
 // freeBacklog gives the backlog up when no replica has been there for repl-backlog-ttl.
@@ -175,7 +271,7 @@ func (m *Manager) freeBacklog(now time.Time, s Settings) {
 		defer m.mu.Unlock()
 		if len(m.replicas) == 0 && m.follow == nil {
 			m.Journal.Stop()
-			m.history = NewHistory(NewReplID(m.Rand))
+			m.history, m.restored = NewHistory(m.newIDLocked()), false
 		}
 	})
 }

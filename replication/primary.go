@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/larder-cache/larder/base/limits"
@@ -31,9 +32,11 @@ type replica struct {
 	hello hello
 
 	// guarded by m.mu
-	online bool  // has its snapshot, and receives the stream
-	ack    int64 // the offset that it says it has
-	ackAt  time.Time
+	reader  *journal.Reader
+	lagging time.Time // since when it is above the soft limit; zero while it is not
+	online  bool      // has its snapshot, and receives the stream
+	ack     int64     // the offset that it says it has
+	ackAt   time.Time
 }
 
 // hello is what a replica says of itself with REPLCONF.
@@ -69,18 +72,23 @@ type start struct {
 	offset int64
 }
 
+// errNotReady: a replica whose own link is down has no stream to pass on.
+var errNotReady = errors.New("NOMASTERLINK Can't SYNC while not connected with my master")
+
 // begin decides between a partial and a full resync, and fixes where the stream begins.
 func (m *Manager) begin(id string, offset int64) (start, error) {
 	var st start
 	var err error
-	m.Engine.Barrier(func() {
-		m.keepJournal()
-		limit := m.Settings().ReplicaLimit
-		if limit <= 0 {
-			limit = 1 << 62
+	m.Barrier(func() {
+		if m.notReady() {
+			err = errNotReady
+			return
 		}
+		m.keepJournal()
+		s := m.Settings()
+		limit := s.replicaLimit()
 		m.mu.Lock()
-		h := m.history
+		h, primary := m.history, m.follow == nil
 		m.mu.Unlock()
 		st.h = h
 		from, end := m.Journal.Range()
@@ -90,7 +98,9 @@ func (m *Manager) begin(id string, offset int64) (start, error) {
 			return
 		}
 		st.offset = end
-		m.Journal.ForgetDB()
+		if primary { // a replica passes on what it gets: its snapshot tells the database instead
+			m.Journal.ForgetDB()
+		}
 		if st.reader, err = m.Journal.Reader(end, limit); err != nil {
 			return
 		}
@@ -105,7 +115,7 @@ func (m *Manager) begin(id string, offset int64) (start, error) {
 func (m *Manager) psync(c *spec.Call, id string, offset int64, bare bool) {
 	cl, x := c.Session.(*engine.Client), c.Engine.(*engine.Executor)
 	if m.notReady() {
-		c.Out.Error("NOMASTERLINK Can't SYNC while not connected with my master")
+		c.Out.Error(errNotReady.Error())
 		return
 	}
 	r := &replica{m: m, client: cl, hello: helloOf(cl)}
@@ -114,8 +124,11 @@ func (m *Manager) psync(c *spec.Call, id string, offset int64, bare bool) {
 		ctx, cancel := context.WithCancel(m.ctx)
 		r.cancel = cancel
 		cl.SetClass(engine.ClassReplica)
-		m.add(r)
-		m.done.Add(1)
+		if !m.add(r) {
+			cancel()
+			nc.Close()
+			return
+		}
 		go func() {
 			defer m.done.Done()
 			defer m.remove(r)
@@ -127,18 +140,23 @@ func (m *Manager) psync(c *spec.Call, id string, offset int64, bare bool) {
 	})
 }
 
-// notReady: a replica whose own link is down has no stream to pass on.
 func (m *Manager) notReady() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.follow != nil && !m.follow.up
 }
 
-func (m *Manager) add(r *replica) {
+// add counts a replica, and its goroutine; false if the manager is closed.
+func (m *Manager) add(r *replica) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.ctx.Err() != nil {
+		return false
+	}
+	m.done.Add(1)
 	m.replicas[r] = struct{}{}
 	m.noneAt = time.Time{}
+	return true
 }
 
 func (m *Manager) remove(r *replica) {
@@ -156,23 +174,53 @@ func (r *replica) serve(ctx context.Context, id string, offset int64, bare bool,
 	m := r.m
 	st, err := m.begin(id, offset)
 	if err != nil {
-		r.conn.Write([]byte("-ERR " + err.Error() + "\r\n"))
+		text := "-ERR " + err.Error() + "\r\n"
+		if errors.Is(err, errNotReady) {
+			text = "-" + err.Error() + "\r\n"
+		}
+		io.WriteString(r.conn, text)
 		return err
 	}
 	defer st.reader.Close()
-	m.count(st, id)
-	if err := r.greet(ctx, &st, bare); err != nil {
-		return err
-	}
 	m.mu.Lock()
-	r.online, r.ack, r.ackAt = true, st.offset, m.Clock.Now()
+	r.reader = st.reader
 	m.mu.Unlock()
-	m.Log.Info("Synchronization with replica " + r.name() + " succeeded")
+	// One who is cut, or told to go, may be stuck in a write to a replica that does not read.
+	ended := make(chan struct{})
+	defer close(ended)
 	go func() {
-		r.acks(rest)
-		r.cancel()
+		select {
+		case <-st.reader.Ended():
+		case <-ctx.Done():
+		case <-ended:
+			return
+		}
 		r.conn.Close()
 	}()
+	m.count(st, id)
+	marked, err := r.greet(ctx, &st, bare)
+	if err != nil {
+		return err
+	}
+	heard := make(chan struct{})
+	go func() {
+		r.acks(rest, sync.OnceFunc(func() { close(heard) }))
+		r.cancel()
+	}()
+	if marked {
+		// A replica takes a snapshot with an end mark for complete when the mark is the last that has come: until it says that
+		// it has it, nothing may follow.
+		select {
+		case <-heard:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	m.mu.Lock()
+	r.online, r.ack, r.ackAt = true, max(r.ack, st.offset), m.Clock.Now()
+	m.mu.Unlock()
+	m.serveWaiting()
+	m.Log.Info("Synchronization with replica " + r.name() + " succeeded")
 	return r.feed(ctx, st.reader)
 }
 
@@ -190,8 +238,8 @@ func (m *Manager) count(st start, id string) {
 	}
 }
 
-// greet answers PSYNC and, for a full resync, sends the snapshot.
-func (r *replica) greet(ctx context.Context, st *start, bare bool) error {
+// greet answers PSYNC and, for a full resync, sends the snapshot; marked says that it ended with a mark.
+func (r *replica) greet(ctx context.Context, st *start, bare bool) (marked bool, err error) {
 	if st.snap == nil {
 		line := "+CONTINUE\r\n"
 		if r.hello.psync2 {
@@ -199,31 +247,43 @@ func (r *replica) greet(ctx context.Context, st *start, bare bool) error {
 		}
 		_, err := io.WriteString(r.conn, line)
 		r.m.Log.Info("Partial resynchronization request from "+r.name()+" accepted", "offset", st.offset)
-		return err
+		return false, err
 	}
 	r.m.Log.Info("Full resync requested by replica " + r.name())
 	if !bare {
 		if _, err := fmt.Fprintf(r.conn, "+FULLRESYNC %s %d\r\n", st.h.ReplID, st.offset); err != nil {
 			st.snap.Close()
-			return err
+			return false, err
 		}
 	}
 	if !r.hello.eof {
-		return r.sendSized(ctx, st)
+		return false, r.sendSized(ctx, st)
 	}
-	mark := NewReplID(r.m.Rand)
-	w := bufio.NewWriterSize(r.conn, 64<<10)
+	mark := r.m.newID()
+	w := bufio.NewWriterSize(patient{r}, 64<<10)
 	if _, err := w.Write(rdb.Frame{Mark: []byte(mark)}.AppendHeader(nil)); err != nil {
 		st.snap.Close()
-		return err
+		return true, err
 	}
 	if err := st.snap.WriteTo(ctx, w, r.rdbVersion(), st.h, st.offset); err != nil {
-		return err
+		return true, err
 	}
 	if _, err := w.WriteString(mark); err != nil {
-		return err
+		return true, err
 	}
-	return w.Flush()
+	return true, w.Flush()
+}
+
+// patient writes to a replica, which must take each piece within repl-timeout.
+type patient struct{ r *replica }
+
+// Write implements io.Writer.
+func (p patient) Write(b []byte) (int, error) {
+	m := p.r.m
+	if err := p.r.conn.SetWriteDeadline(m.Clock.Now().Add(m.Settings().Timeout)); err != nil {
+		return 0, err
+	}
+	return p.r.conn.Write(b)
 }
 
 // sendSized sends the snapshot with its length in front, for a replica that knows no end mark: by way of a file.
@@ -252,7 +312,7 @@ func (r *replica) sendSized(ctx context.Context, st *start) error {
 	if _, err := r.conn.Write(rdb.Frame{LenBytes: size}.AppendHeader(nil)); err != nil {
 		return err
 	}
-	_, err = io.Copy(r.conn, f)
+	_, err = io.Copy(patient{r}, f)
 	return err
 }
 
@@ -272,14 +332,14 @@ func (r *replica) feed(ctx context.Context, rd *journal.Reader) error {
 		if err != nil {
 			return err
 		}
-		if _, err := r.conn.Write(out); err != nil {
+		if _, err := (patient{r}).Write(out); err != nil {
 			return err
 		}
 	}
 }
 
-// acks reads what the replica says: REPLCONF ACK, and nothing else.
-func (r *replica) acks(rest []byte) {
+// acks reads what the replica says: REPLCONF ACK, and nothing else. It calls first with each, until the connection ends.
+func (r *replica) acks(rest []byte, first func()) {
 	var p resp.Parser
 	lim := resp.DefaultLimits()
 	lim.MaxBulk, lim.MaxMultibulk = limits.MaxPreAuthBulkBytes, limits.MaxPreAuthMultibulkArgs
@@ -291,7 +351,9 @@ func (r *replica) acks(rest []byte) {
 			return
 		}
 		if args = a; n > 0 {
-			r.heard(args)
+			if r.heard(args) {
+				first()
+			}
 			in = in[:copy(in, in[n:])]
 			continue
 		}
@@ -306,18 +368,20 @@ func (r *replica) acks(rest []byte) {
 	}
 }
 
-func (r *replica) heard(args [][]byte) {
+// heard takes an acknowledgement; false if it is none.
+func (r *replica) heard(args [][]byte) bool {
 	if len(args) < 3 || !spec.EqualFold(args[0], "replconf") || !spec.EqualFold(args[1], "ack") {
-		return
+		return false
 	}
 	off, ok := resp.ParseInt(args[2])
 	if !ok {
-		return
+		return false
 	}
 	r.m.mu.Lock()
 	r.ack, r.ackAt = max(r.ack, off), r.m.Clock.Now()
 	r.m.mu.Unlock()
 	r.m.serveWaiting()
+	return true
 }
 
 // pingReplicas puts a PING into the stream every repl-ping-replica-period, by which replicas see that the link lives.
@@ -333,9 +397,30 @@ func (m *Manager) pingReplicas(now time.Time, s Settings) {
 	}
 }
 
-// say puts a command of no database into the stream.
+// ReplicasCaughtUp reports whether every replica that receives the stream has said that it has all of it.
+func (m *Manager) ReplicasCaughtUp() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.follow != nil {
+		return true
+	}
+	for r := range m.replicas {
+		if r.online && r.ack < m.offsetLocked() {
+			return false
+		}
+	}
+	return true
+}
+
+// AskForAcks makes the replicas say how far they are, without waiting for their second.
+func (m *Manager) AskForAcks() { m.say("REPLCONF", "GETACK", "*") }
+
+// say puts a command of no database into the stream. A node that has become a replica meanwhile has nothing to say.
 func (m *Manager) say(args ...string) {
 	m.Engine.WithShard(0, func(*keyspace.Shard) {
+		if m.Engine.Gate()&engine.GateReplica != 0 {
+			return
+		}
 		m.Journal.AppendRaw(resp.AppendCommandStrings(nil, args...))
 	})
 	m.Journal.Wake()

@@ -121,7 +121,7 @@ func wait(n *node.Node) {
 			return
 		case s := <-sig:
 			n.Log().Warn("Received " + s.String() + ", scheduling shutdown...")
-			if n.Shutdown(n.SavesAtExit(), false) == nil {
+			if n.Shutdown(n.SavesAtExit(), false, false) == nil {
 				return
 			}
 		}

@@ -34,6 +34,23 @@ type Assignment struct {
 	ReplicationPassword nodeapi.Secret `json:"replication_password"`
 }
 
+// Floor is the highest epoch and generation that nodes which are gone have had. A new group begins above it: a node's id may
+// have been another node's, and an agent refuses what is lower than what it knows of the id.
+type Floor struct {
+	// Format is the version of the encoding; see codec.go.
+	Format     int   `json:"format"`
+	Epoch      int64 `json:"epoch"`
+	Generation int64 `json:"generation"`
+}
+
+// Raise returns the floor that also lies above an assignment.
+func (f Floor) Raise(a *Assignment) Floor {
+	if a != nil {
+		f.Epoch, f.Generation = max(f.Epoch, a.Epoch), max(f.Generation, a.Generation)
+	}
+	return f
+}
+
 // Shard is one node group.
 type Shard struct {
 	ID    string `json:"id"`

@@ -37,6 +37,19 @@ func DecodeAssignment(b []byte) (Assignment, error) {
 	return a, err
 }
 
+// EncodeFloor returns the record as it is stored.
+func EncodeFloor(f Floor) ([]byte, error) {
+	f.Format = FormatVersion
+	return encode("floor", f)
+}
+
+// DecodeFloor undoes EncodeFloor.
+func DecodeFloor(b []byte) (Floor, error) {
+	var f Floor
+	err := decode("floor", b, &f)
+	return f, err
+}
+
 // EncodeEvent returns the event as it is stored.
 func EncodeEvent(e Event) ([]byte, error) {
 	return encode("event", storedEvent{Format: FormatVersion, Event: e})

@@ -17,6 +17,10 @@ const (
 	RecordDesired = "desired"
 	// RecordAssignment holds an Assignment.
 	RecordAssignment = "assignment"
+	// RecordFloor holds the one Floor, under the name FloorName.
+	RecordFloor = "floor"
+	// FloorName is the name of the only record of its kind.
+	FloorName = "groups"
 )
 
 // GroupKey names a group in the store: "replicationgroup:web" or "cluster:web".

@@ -46,3 +46,20 @@ func (o Observed) Zones() []string {
 	slices.Sort(zones)
 	return slices.Compact(zones)
 }
+
+// ObservedFrom is what the stored statuses say of a group's nodes: what API handlers answer from. statuses are values of
+// meta.Keys.AllStatuses; those of other groups' nodes, and those that cannot be read, are left out.
+func ObservedFrom(a *Assignment, statuses [][]byte) Observed {
+	o := Observed{Nodes: map[string]nodeapi.NodeStatus{}}
+	for _, b := range statuses {
+		st, err := DecodeStatus(b)
+		if err != nil {
+			continue
+		}
+		cluster, _, err := nodeapi.SplitNodeID(st.ID)
+		if _, n := a.Member(cluster); err == nil && n != nil && n.ID() == st.ID {
+			o.Nodes[st.ID] = st
+		}
+	}
+	return o
+}

@@ -45,6 +45,9 @@ func (p *planner) startElection(s *model.Shard, lost *model.Node, reason string)
 			n.Role, n.Revoked, n.Reader = nodeapi.RoleNone, true, false
 		case n.Role == nodeapi.RoleReplica:
 			n.Follow = ""
+			if st, _ := p.status(n); p.alive(n) && st.Role != nodeapi.RoleReplica { // it has not begun to follow anybody
+				n.Role, n.Reader = nodeapi.RoleNone, false
+			}
 		}
 	}
 	p.why("shard %s: its primary %s %s: epoch %d, electing", s.ID, op.From, reason, op.Epoch)

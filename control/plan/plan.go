@@ -46,6 +46,8 @@ type Input struct {
 	InUse model.Addresses
 	// Names are the ids of cache clusters that do not belong to this group.
 	Names map[string]bool
+	// Floor is what a new group's epoch and generation begin above.
+	Floor model.Floor
 	// Parameters are those of the group's parameter group, as the engine names them.
 	Parameters map[string]string
 
@@ -90,6 +92,8 @@ const (
 	hungWait = 10 * time.Second
 	// requestWait is how long a requested failover waits for a replica to be healthy.
 	requestWait = time.Minute
+	// startWait is how long a new node that says that something is wrong has to get over it.
+	startWait = 5 * time.Second
 	// linkWait is how long a replica without a link to its primary stays on the reader endpoint.
 	linkWait = 5 * time.Second
 	// retryWait is when to try again to place nodes for which there was no room.
@@ -120,7 +124,7 @@ func Plan(in Input) Output {
 		return p.planDelete()
 	}
 	if p.a == nil {
-		p.a = &model.Assignment{ReplicationPassword: password(in.Seed)}
+		p.a = &model.Assignment{Epoch: in.Floor.Epoch, Generation: in.Floor.Generation, ReplicationPassword: password(in.Seed)}
 	}
 	p.failed(p.ensureShards())
 	for i := range p.a.Shards {
@@ -237,11 +241,7 @@ func (p *planner) failedEvent(reason string) {
 
 // finish gives new generations to what has changed.
 func (p *planner) finish() Output {
-	prev := p.in.Assignment
-	next := int64(1)
-	if prev != nil {
-		next = prev.Generation + 1
-	}
+	prev, next := p.in.Assignment, p.a.Generation+1
 	for i := range p.a.Shards {
 		s := &p.a.Shards[i]
 		for j := range s.Nodes {

@@ -28,7 +28,6 @@ type world struct {
 	memory   int64
 	names    map[string]bool
 	now      time.Time
-	events   int
 }
 
 func newWorld() *world {

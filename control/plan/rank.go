@@ -49,7 +49,7 @@ func (p *planner) bestReplica(s *model.Shard) *model.Node {
 // lost, all links are.
 func (p *planner) healthyReplica(s *model.Shard, n *model.Node) bool {
 	st, _ := p.status(n)
-	return n.State == model.NodeJoined && n.Role == nodeapi.RoleReplica && p.alive(n) && !st.Syncing && p.synced(s, n)
+	return n.State == model.NodeJoined && n.Role == nodeapi.RoleReplica && !n.Recovering && p.alive(n) && !st.Syncing && p.synced(s, n)
 }
 
 // synced reports whether the node has the shard's data, be it none: a replica that has never got any is empty as well, but

@@ -46,13 +46,18 @@ func (p *planner) requests(s *model.Shard) bool {
 		p.startSwitch(s, to, r.ID, "was asked to hand over")
 		return true
 	}
-	if p.before(r.At.Add(requestWait)) {
+	if p.unreported(s) || p.before(r.At.Add(requestWait)) {
 		p.why("shard %s: a failover is asked for; waiting for a healthy replica", s.ID)
 		return true
 	}
 	p.handle(r.ID)
 	p.event(model.EventFailoverAborted(p.now, p.d.ID, primary.Cluster, "no healthy replica"))
 	return true
+}
+
+// unreported reports whether a node has not been reported yet, so that nothing can be said of its health.
+func (p *planner) unreported(s *model.Shard) bool {
+	return slices.ContainsFunc(s.Nodes, func(n model.Node) bool { _, ok := p.status(&n); return !ok })
 }
 
 // switchTarget is the healthy, linked replica of that cluster id, or the best of all for an empty one; nil if none is.

@@ -213,7 +213,7 @@ func (p *planner) lives(s *model.Shard) {
 	joined := false
 	for i := range s.Nodes {
 		n := &s.Nodes[i]
-		p.problem(n)
+		p.problem(s, n)
 		p.linkDown(s, n)
 		if n.State == model.NodeDeleting || !p.ready(s, n) {
 			continue
@@ -233,18 +233,22 @@ func (p *planner) lives(s *model.Shard) {
 	p.replaceHung(s)
 }
 
-// problem notes why a node does not start.
-func (p *planner) problem(n *model.Node) {
+// problem notes why a node does not start, or why a new one that runs cannot serve.
+func (p *planner) problem(s *model.Shard, n *model.Node) {
 	st, ok := p.status(n)
 	if !ok {
 		return
 	}
 	problem := ""
-	if st.Process == nodeapi.ProcessFailed && n.State != model.NodeDeleting {
+	switch {
+	case n.State == model.NodeDeleting:
+	case st.Process == nodeapi.ProcessFailed:
 		problem = st.Message
 		if problem == "" {
 			problem = "the node cannot be started"
 		}
+	case n.State == model.NodeCreating && st.Message != "" && !p.ready(s, n) && !p.before(n.CreatedAt.Add(startWait)):
+		problem = st.Message
 	}
 	if problem != "" && n.Problem == "" && p.a.CompletedGeneration > 0 && n.State == model.NodeCreating {
 		p.event(model.EventNodeAddFailed(p.now, n.Cluster, n.Node, problem))

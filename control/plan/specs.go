@@ -23,7 +23,7 @@ func (p *planner) specs() []nodeapi.NodeSpec {
 // spec is what the assignment says of a node, in the agent's words.
 func (p *planner) spec(s *model.Shard, n *model.Node) nodeapi.NodeSpec {
 	spec := nodeapi.NodeSpec{
-		ID: n.ID(), Host: n.Host, Group: p.d.ID,
+		ID: n.ID(), Host: n.Host, Group: p.d.Key(),
 		Epoch: p.a.Epoch, Generation: n.Generation,
 		Existence: nodeapi.Running,
 		Engine:    p.d.Engine, EngineVersion: p.d.EngineVersion,

@@ -5,6 +5,7 @@
 package enginetest
 
 import (
+	"bytes"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -64,7 +65,7 @@ func New(tb testing.TB, now time.Time) *Server {
 		Rand:       func(p []byte) { s.rand.Read(p) },
 	}
 	s.Table, err = spec.NewTable(commands.All(), commands.CommandCommands(func() *spec.Table { return s.Table }), s.ACL.Commands(hooks),
-		engine.Transactions(), engine.Connection())
+		engine.Transactions(), engine.Connection(), engine.ClientCommands())
 	s.must(err)
 	s.ACL.Bind(s.Table)
 	j := journal.New(journal.Config{Backlog: 1 << 20})
@@ -136,7 +137,7 @@ type Client struct {
 func (s *Server) Client() *Client { return &Client{s.Engine.NewClient(conn{}), s} }
 
 // Primary makes the link to a primary, whose commands are obeyed and not answered.
-func (s *Server) Primary() *Client { return &Client{s.Engine.NewPrimaryClient(), s} }
+func (s *Server) Primary() *Client { return &Client{s.Engine.NewPrimaryClient(conn{}), s} }
 
 // Raw runs a command and gives the reply's bytes.
 func (c *Client) Raw(args ...string) []byte {
@@ -165,9 +166,20 @@ func (c *Client) Do(line string) string {
 	if !ok {
 		c.s.tb.Fatalf("unbalanced quotes: %s", line)
 	}
-	v, err := resp.NewReader(strings.NewReader(string(c.RawBytes(words)))).ReadValue()
+	return Show(c.parse(c.RawBytes(words)))
+}
+
+// Value runs a command and gives its reply.
+func (c *Client) Value(args ...string) resp.Value {
+	c.s.tb.Helper()
+	return c.parse(c.Raw(args...))
+}
+
+func (c *Client) parse(reply []byte) resp.Value {
+	c.s.tb.Helper()
+	v, err := resp.NewReader(bytes.NewReader(reply)).ReadValue()
 	c.s.must(err)
-	return Show(v)
+	return v
 }
 
 // Show writes a reply on one line: strings quoted, errors with a "-", [lists], {maps}, ~(sets), nil.

@@ -43,7 +43,8 @@ type Journal struct {
 	first   int64        // offset of blocks[0][0]; first ≤ end
 	db      int          // the database selected in the stream, -1: unknown to a reader that starts here
 	readers []*Reader
-	pending atomic.Bool // bytes were appended that readers have not been told of
+	pending atomic.Bool  // bytes were appended that readers have not been told of
+	memory  atomic.Int64 // len(blocks) in bytes; written under mu, read without by whoever compares used memory with its bound
 }
 
 // New makes a journal that is off and stands at offset 0.
@@ -78,6 +79,7 @@ func (j *Journal) reset(offset int64) {
 	j.first, j.db = offset, -1
 	j.end.Store(offset)
 	j.blocks = nil
+	j.memory.Store(0)
 }
 
 // End is the offset behind the last byte.
@@ -118,8 +120,12 @@ var (
 	exec  = []byte("*1\r\n$4\r\nEXEC\r\n")
 )
 
-// AppendRaw adds bytes of a primary's stream as they were received; a replica's own stream is its primary's.
+// AppendRaw adds bytes as they are: of a primary's stream as they were received, as a replica's own stream is its primary's,
+// or a command of no database, by a primary that holds shard 0. Nothing is kept while the journal is off.
 func (j *Journal) AppendRaw(b []byte) int64 {
+	if len(b) == 0 || !j.on.Load() {
+		return j.end.Load()
+	}
 	j.mu.Lock()
 	j.write(b)
 	end := j.end.Load()
@@ -173,6 +179,7 @@ func (j *Journal) write(b []byte) {
 			j.trim()
 			j.blocks = append(j.blocks, make([]byte, 0, blockSize))
 			last = len(j.blocks) - 1
+			j.memory.Store(int64(len(j.blocks)) * blockSize)
 		}
 		room := min(cap(j.blocks[last])-len(j.blocks[last]), len(b))
 		j.blocks[last] = append(j.blocks[last], b[:room]...)
@@ -198,6 +205,7 @@ func (j *Journal) trim() {
 		j.blocks = j.blocks[1:]
 		j.first += blockSize
 	}
+	j.memory.Store(int64(len(j.blocks)) * blockSize)
 	invariant.Check(j.first <= end, "journal: first ≤ end")
 }
 
@@ -226,12 +234,8 @@ func (j *Journal) Backlog() int64 {
 	return j.backlog
 }
 
-// Memory is how many bytes the journal holds.
-func (j *Journal) Memory() int64 {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return int64(len(j.blocks)) * blockSize
-}
+// Memory is how many bytes the journal holds. It takes no lock: commands ask it before they run.
+func (j *Journal) Memory() int64 { return j.memory.Load() }
 
 // Wake tells waiting readers of what was appended. Loops call it once a turn: one wake-up for many commands.
 func (j *Journal) Wake() {

@@ -9,11 +9,12 @@ import (
 type Reader struct {
 	j     *Journal
 	wake  chan struct{}
-	limit int64 // bytes it may be behind
+	ended chan struct{} // closed when it is cut
 
 	// guarded by j.mu
-	pos int64 // the next offset to read
-	err error // why it ended
+	limit int64 // bytes it may be behind
+	pos   int64 // the next offset to read
+	err   error // why it ended; nil until ended is closed
 }
 
 // Reader begins to read at offset from. ErrGone when the backlog does not reach back to it or from lies ahead of the end.
@@ -24,7 +25,7 @@ func (j *Journal) Reader(from, limit int64) (*Reader, error) {
 	if from < j.startLocked() || from > j.end.Load() {
 		return nil, ErrGone
 	}
-	r := &Reader{j: j, pos: from, limit: limit, wake: make(chan struct{}, 1)}
+	r := &Reader{j: j, pos: from, limit: limit, wake: make(chan struct{}, 1), ended: make(chan struct{})}
 	j.readers = append(j.readers, r)
 	return r, nil
 }
@@ -40,6 +41,7 @@ func (r *Reader) Next(ctx context.Context, dst []byte) ([]byte, error) {
 		select {
 		case <-ctx.Done():
 			return dst, ctx.Err()
+		case <-r.ended:
 		case <-r.wake:
 		}
 	}
@@ -71,6 +73,16 @@ func (r *Reader) Pos() int64 {
 	return r.pos
 }
 
+// Ended is closed when the reader is cut or closed: whoever is stuck sending what it read need not wait for Next to say so.
+func (r *Reader) Ended() <-chan struct{} { return r.ended }
+
+// Behind is how many bytes it has still to read.
+func (r *Reader) Behind() int64 {
+	r.j.mu.Lock()
+	defer r.j.mu.Unlock()
+	return r.j.end.Load() - r.pos
+}
+
 // SetLimit changes how far behind the reader may be.
 func (r *Reader) SetLimit(n int64) {
 	r.j.mu.Lock()
@@ -88,12 +100,9 @@ func (r *Reader) Close() {
 func (r *Reader) cutLocked(err error) {
 	if r.err == nil {
 		r.err = err
+		close(r.ended)
 	}
 	if i := slices.Index(r.j.readers, r); i >= 0 {
 		r.j.readers = slices.Delete(r.j.readers, i, i+1)
-	}
-	select {
-	case r.wake <- struct{}{}:
-	default:
 	}
 }

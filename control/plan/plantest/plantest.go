@@ -77,6 +77,19 @@ func NewHost(name string) *Host {
 	return &Host{Name: name, Nodes: map[string]*Node{}, Now: time.Unix(0, 0).UTC()}
 }
 
+// Clone returns a copy that goes its own way.
+func (h *Host) Clone() *Host {
+	c := *h
+	c.Acked, c.Nodes = slices.Clone(h.Acked), make(map[string]*Node, len(h.Nodes))
+	for id, n := range h.Nodes {
+		m := *n
+		m.Memory, m.Disk = n.Memory.clone(), n.Disk.clone()
+		m.Listening, m.InFlight, m.Done = slices.Clone(n.Listening), slices.Clone(n.InFlight), slices.Clone(n.Done)
+		c.Nodes[id] = &m
+	}
+	return &c
+}
+
 // IDs are those of all nodes, sorted.
 func (h *Host) IDs() []string {
 	ids := make([]string, 0, len(h.Nodes))

@@ -1,0 +1,163 @@
+package replication
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/larder-cache/larder/commands/spec"
+	"github.com/larder-cache/larder/engine"
+	"github.com/larder-cache/larder/wire/resp"
+)
+
+// incoming is a primary's stream: the bytes that are not in this node's own stream yet.
+type incoming struct {
+	nc     net.Conn
+	cl     *engine.Client
+	parser resp.Parser
+	lim    resp.Limits
+	args   [][]byte
+	// buf begins with the transaction that is open, if one is: it goes into this node's stream as a whole, once it is run.
+	buf     []byte
+	scanned int       // bytes of buf that were taken as commands
+	getack  bool      // the primary asked how far this node is
+	moaned  time.Time // when an error was logged last
+}
+
+// streamBuffer is what is read at once; keptStreamBuffer how big the buffer may stay after a big command.
+const (
+	streamBuffer     = 64 << 10
+	keptStreamBuffer = 1 << 20
+)
+
+// stream applies what the primary sends, and tells it how far it got.
+func (f *follower) stream(ctx context.Context, nc net.Conn, in *bufio.Reader) error {
+	ackCtx, stop := context.WithCancel(ctx)
+	defer stop()
+	f.m.done.Add(1)
+	go func() {
+		defer f.m.done.Done()
+		f.acknowledge(ackCtx, nc)
+	}()
+	s := &incoming{nc: nc, cl: f.m.Engine.NewPrimaryClient(linkConn{nc}), lim: resp.DefaultLimits(), buf: make([]byte, 0, streamBuffer)}
+	defer f.m.Engine.DropDetached(s.cl)
+	s.lim.MaxBulk = 1 << 40 // the primary has checked what it passes on
+	s.cl.SetDB(max(f.m.Journal.SelectedDB(), 0))
+	for {
+		nc.SetReadDeadline(f.m.Clock.Now().Add(f.m.Settings().Timeout))
+		s.grow()
+		n, err := in.Read(s.buf[len(s.buf):cap(s.buf)])
+		if err != nil {
+			return err
+		}
+		s.buf = s.buf[:len(s.buf)+n]
+		f.set(func() { f.lastIO = f.m.Clock.Now() })
+		if err := f.applyAll(s, n); err != nil {
+			return err
+		}
+		if s.getack {
+			f.ack(nc)
+			s.getack = false
+		}
+	}
+}
+
+// grow makes room for more: of a big argument, for as much again as has come of it.
+func (s *incoming) grow() {
+	switch {
+	case len(s.buf) == 0 && cap(s.buf) > keptStreamBuffer:
+		s.buf = make([]byte, 0, streamBuffer)
+	case len(s.buf) == cap(s.buf):
+		bigger := make([]byte, len(s.buf), len(s.buf)+max(len(s.buf), min(s.parser.Need(), 64<<20)))
+		copy(bigger, s.buf)
+		s.buf = bigger
+	}
+}
+
+// applyAll runs the complete commands in s.buf and appends them to this node's own stream, all but an open transaction.
+func (f *follower) applyAll(s *incoming, received int) (err error) {
+	f.apply.Lock()
+	defer f.apply.Unlock()
+	f.x.BeginTurn()
+	closed, cmds := 0, 0 // s.buf[:closed] ends with no transaction open
+	for {
+		n, args, perr := s.parser.Next(s.buf[s.scanned:], s.args, &s.lim)
+		if perr != nil {
+			err = fmt.Errorf("the primary sent what is no command: %w", perr)
+			break
+		}
+		if s.args = args; n == 0 {
+			break
+		}
+		if err = f.applyOne(s); err != nil {
+			break
+		}
+		cmds++
+		if s.scanned += n; !s.cl.Transaction() {
+			closed = s.scanned
+		}
+	}
+	f.m.Journal.AppendRaw(s.buf[:closed])
+	f.m.Journal.SetSelectedDB(s.cl.DB())
+	s.buf = s.buf[:copy(s.buf, s.buf[closed:])]
+	s.scanned -= closed
+	s.cl.Publish(f.x.NowMs(), int64(len(s.buf)), int64(cap(s.buf)-len(s.buf)), int64(received), 0, int64(cmds))
+	f.x.EndTurn()
+	return err
+}
+
+// applyOne runs a command of the stream. What it can't run and must not leave out is an error: the link ends, and says why, and the
+// data does not silently become another.
+func (f *follower) applyOne(s *incoming) error {
+	args := s.args
+	switch {
+	case len(args) == 0:
+		return nil
+	case spec.EqualFold(args[0], "replconf"):
+		s.getack = s.getack || len(args) > 1 && spec.EqualFold(args[1], "getack")
+		return nil
+	}
+	if f.m.Engine.Table.Lookup(args[0]) == nil {
+		if spec.EqualFold(args[0], "publish") || spec.EqualFold(args[0], "spublish") {
+			return nil // changes no data, and there are no subscribers
+		}
+		return fmt.Errorf("the primary sent the command %q, which this version does not have", args[0])
+	}
+	f.x.Run(s.cl, args)
+	out := s.cl.Out.Buf
+	s.cl.Out.Buf = out[:0]
+	if len(out) == 0 || out[0] != '-' {
+		return nil
+	}
+	if spec.EqualFold(args[0], "select") {
+		return fmt.Errorf("the primary selects database %q: %q", args[1:], out)
+	}
+	if now := f.m.Clock.Now(); now.Sub(s.moaned) > time.Second {
+		s.moaned = now
+		f.m.Log.Warn("== CRITICAL == This replica is sending an error to its primary", "error", string(out), "command", string(args[0]))
+	}
+	return nil
+}
+
+// linkConn is the connection to the primary, as the client list shows it.
+type linkConn struct{ nc net.Conn }
+
+// Resume implements engine.Conn: nothing of the primary's is ever held back.
+func (linkConn) Resume() {}
+
+// Do implements engine.Conn: nobody answers the primary.
+func (linkConn) Do(func()) {}
+
+// Close implements engine.Conn.
+func (c linkConn) Close(bool) { c.nc.Close() }
+
+// RemoteAddr implements engine.Conn.
+func (c linkConn) RemoteAddr() string { return c.nc.RemoteAddr().String() }
+
+// LocalAddr implements engine.Conn.
+func (c linkConn) LocalAddr() string { return c.nc.LocalAddr().String() }
+
+// FD implements engine.Conn: it is not told.
+func (linkConn) FD() int { return -1 }
