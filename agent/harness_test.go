@@ -119,6 +119,7 @@ func (l *link) applied(t *testing.T, id string, state nodeapi.ProcessState) node
 type env struct {
 	t     *testing.T
 	dir   string
+	run   string // for sockets
 	drv   driver.Driver
 	link  *link
 	agent *Agent
@@ -143,7 +144,7 @@ func binDir() string {
 
 func newEnv(t *testing.T, make func() driver.Driver) *env {
 	t.Helper()
-	e := &env{t: t, dir: t.TempDir(), drv: make(), link: newLink()}
+	e := &env{t: t, dir: t.TempDir(), run: shortDir(t), drv: make(), link: newLink()}
 	if err := e.drv.Check(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +163,7 @@ func (e *env) start() {
 	if testing.Verbose() {
 		log = slog.New(slog.NewTextHandler(e.t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
-	a, err := New(Config{Host: host, DataDir: e.dir, Drivers: map[string]driver.Driver{"redis": e.drv}, Link: e.link, Clock: clock.Real{}, Log: log})
+	a, err := New(Config{Host: host, DataDir: e.dir, Drivers: map[string]driver.Driver{"redis": e.drv}, Link: e.link, Clock: clock.Real{}, Log: log, RuntimeDir: e.run})
 	if err != nil {
 		e.t.Fatal(err)
 	}
@@ -329,4 +330,15 @@ func (e *env) config(n int, names ...string) map[string]string {
 		values[name] = m[name]
 	}
 	return values
+}
+
+// shortDir is a folder with a short name: a test's own one may be too long for sockets.
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "lr")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
 }

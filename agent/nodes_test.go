@@ -26,7 +26,7 @@ func TestNodes(t *testing.T) {
 		{"dead primary", testDeadPrimary}, {"adopt", testAdopt}, {"adopt dead", testAdoptDead}, {"epoch", testEpoch}, {"delete", testDelete},
 		{"stop", testStop}, {"stop all", testStopAll}, {"address in use", testAddressInUse}, {"parameters", testParameters},
 		{"discard", testDiscard}, {"reboot", testReboot}, {"save", testSave}, {"stray", testStray}, {"long path", testLongPath},
-		{"password", testPassword},
+		{"password", testPassword}, {"shared reader", testSharedReader},
 	}
 	for name, make := range drivers {
 		t.Run(name, func(t *testing.T) {
@@ -344,7 +344,8 @@ func testDeadPrimary(e *env) {
 func testAdopt(e *env) {
 	e.shard(1)
 	e.put(e.endpoint(), "k", "v")
-	before := e.link.applied(e.t, node(1), nodeapi.ProcessUp)
+	replica := e.linked(2) // a primary takes a new replication id when its first replica comes
+	before := e.link.wait(e.t, node(1), "its replica's primary", func(s nodeapi.NodeStatus) bool { return s.ReplID == replica.ReplID })
 	conn, err := net.Dial("tcp", e.endpoint().String())
 	if err != nil {
 		e.t.Fatal(err)
@@ -456,6 +457,9 @@ func testStop(e *env) {
 func testStopAll(e *env) {
 	e.shard(2)
 	e.put(e.endpoint(), "k", "v")
+	for n := 2; n <= 3; n++ {
+		e.link.wait(e.t, node(n), "with data", func(s nodeapi.NodeStatus) bool { return !s.Empty })
+	}
 	runs := e.agent.running()
 	e.stop()
 	if err := e.agent.StopAll(e.t.Context()); err != nil {
@@ -636,4 +640,32 @@ func testPassword(e *env) {
 	e.link.applied(e.t, node(2), nodeapi.ProcessUp)
 	e.give(r)
 	e.linked(2)
+}
+
+// testSharedReader: two replicas on one reader address, if the driver says that this can be; else the second one says why not.
+func testSharedReader(e *env) {
+	e.shard(2)
+	reader := nodeapi.Listener{Addr: e.addr(41), Purpose: nodeapi.PurposeReader}
+	two, three := e.replica(2, 1), e.replica(3, 1)
+	two.Listen, three.Listen = append(two.Listen, reader), append(three.Listen, reader)
+	e.give(two)
+	e.linked(2)
+	e.give(three)
+	if e.drv.Caps().SharedAddress {
+		e.linked(3)
+	} else {
+		e.link.wait(e.t, node(3), "refused", func(s nodeapi.NodeStatus) bool {
+			return strings.Contains(s.Message, reader.Addr.String()) && len(s.Listening) == 1
+		})
+	}
+	if err := e.client(reader.Addr).Ping(e.t.Context()).Err(); err != nil {
+		e.t.Error(err)
+	}
+	two.Listen = two.Listen[:1]
+	e.give(two)
+	e.linked(2)
+	e.linked(3)
+	if err := e.client(reader.Addr).Ping(e.t.Context()).Err(); err != nil {
+		e.t.Errorf("after one of two has left: %v", err)
+	}
 }

@@ -296,7 +296,8 @@ func (n *Node) finalSave() error {
 // awaitReplicas returns when the replicas have what there is, or have not got it in shutdown-timeout.
 func (n *Node) awaitReplicas() {
 	until := n.clock.MonoNanos() + n.cfg.get("shutdown-timeout").int()*int64(time.Second)
-	for asked := false; !n.repl.ReplicasCaughtUp(); asked = true {
+	_, end := n.repl.History()
+	for asked := false; !n.repl.ReplicasHave(end); asked = true {
 		if n.clock.MonoNanos() >= until {
 			n.log.Warn("A replica has not got everything before the shutdown")
 			return

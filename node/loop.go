@@ -1,10 +1,12 @@
 package node
 
 import (
+	"errors"
 	"net"
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/larder-cache/larder/engine"
 	"github.com/larder-cache/larder/wire/resp"
@@ -100,6 +102,15 @@ func detached(nc net.Conn, e *engine.Engine, cl *engine.Client) net.Conn {
 type detachedConn struct {
 	net.Conn
 	gone func()
+}
+
+// SyscallConn implements syscall.Conn, for those who send without waiting.
+func (c *detachedConn) SyscallConn() (syscall.RawConn, error) {
+	sc, ok := c.Conn.(syscall.Conn)
+	if !ok {
+		return nil, errors.New("node: not a socket")
+	}
+	return sc.SyscallConn()
 }
 
 // Close implements net.Conn.

@@ -32,6 +32,7 @@ type epollLoop struct {
 	spare  []func()
 	conns  map[int]*epollConn // by descriptor
 	again  []*epollConn       // with commands left over from their last turn
+	late   []*epollConn       // whose replies wait for settle
 	buf    []byte             // what one read takes; shared by the connections, one at a time
 	quit   bool
 }
@@ -42,8 +43,9 @@ type epollConn struct {
 	loop          *epollLoop
 	fd            int
 	remote, local string
-	sent          int // bytes of Out that are written already
-	queued        bool
+	sent          int    // bytes of Out that are written already
+	queued        bool   // in the loop's again
+	late          bool   // in the loop's late
 	mask          uint32 // what epoll is asked for
 	gone          bool
 	detached      atomic.Pointer[net.Conn]
@@ -143,8 +145,38 @@ func (l *epollLoop) run() {
 		for i := range n {
 			l.event(&events[i])
 		}
+		l.settle()
 		l.runAgain()
+		l.settle()
 		l.x.EndTurn()
+	}
+}
+
+// answer writes a connection's replies. If the turn has changed something, they wait until the replicas' sockets have it: what a
+// client is told to be done survives the death of this process.
+func (l *epollLoop) answer(c *epollConn) {
+	if !l.shared.engine.Journal.Pending() {
+		c.flush()
+		return
+	}
+	if !c.late {
+		c.late = true
+		l.late = append(l.late, c)
+	}
+}
+
+// settle hands the turn's changes to the replicas, and then writes the replies that waited for it.
+func (l *epollLoop) settle() {
+	if len(l.late) == 0 {
+		return
+	}
+	l.shared.engine.Journal.Wake()
+	late := l.late
+	l.late = l.late[:0]
+	for _, c := range late {
+		if c.late = false; !c.gone {
+			c.flush()
+		}
 	}
 }
 
@@ -324,7 +356,7 @@ func (c *epollConn) run(data []byte) {
 		c.queued = true
 		l.again = append(l.again, c)
 	}
-	c.flush()
+	l.answer(c)
 }
 
 // flush writes what there is to write. While the socket is full the connection's commands wait.

@@ -324,8 +324,9 @@ func (r *replica) rdbVersion() int {
 	return rdb.DefaultVersion
 }
 
-// feed sends the stream until the replica is cut or ctx ends.
+// feed sends the stream until the replica is cut or ctx ends. While the replica's socket takes it, the loops send themselves.
 func (r *replica) feed(ctx context.Context, rd *journal.Reader) error {
+	rd.Push(pushTo(r.conn))
 	buf := make([]byte, 0, 64<<10)
 	for {
 		out, err := rd.Next(ctx, buf)
@@ -397,15 +398,16 @@ func (m *Manager) pingReplicas(now time.Time, s Settings) {
 	}
 }
 
-// ReplicasCaughtUp reports whether every replica that receives the stream has said that it has all of it.
-func (m *Manager) ReplicasCaughtUp() bool {
+// ReplicasHave reports whether every replica that receives the stream has said that it has it up to an offset. One that follows
+// another node has nobody to wait for.
+func (m *Manager) ReplicasHave(offset int64) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.follow != nil {
 		return true
 	}
 	for r := range m.replicas {
-		if r.online && r.ack < m.offsetLocked() {
+		if r.online && r.ack < offset {
 			return false
 		}
 	}

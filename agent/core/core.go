@@ -167,13 +167,14 @@ func (c *Core) spec(spec nodeapi.NodeSpec) {
 		*n = *newNode(c, n.id)
 	}
 	switch {
+	case n.spec != nil && sameSpec(*n.spec, spec):
+		return // the whole set comes again when one changes
 	case spec.Epoch < epoch:
 		n.refusal = fmt.Sprintf("a spec of epoch %d was refused: epoch %d has been seen", spec.Epoch, epoch)
 		n.reportChange()
 		return
-	case n.spec != nil && (spec.Generation < n.spec.Generation || sameSpec(*n.spec, spec)):
-		n.reportChange()
-		return
+	case n.spec != nil && spec.Generation < n.spec.Generation:
+		return // one that was overtaken
 	}
 	n.accept(spec)
 	c.busyUntil[spec.Group] = c.now.Mono + busyFor

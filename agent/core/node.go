@@ -48,7 +48,7 @@ type node struct {
 	// Stores: stored is the last one done. Nothing is done that changes what the node is to others before mustStore is.
 	stored, mustStore int64
 	storeErr          string
-	unstored          bool // st has changed and was not stored, because the node was to be deleted
+	unstored          bool // st has changed and was not stored: see accept
 
 	phase phase
 	gone  bool // Deleted is done
@@ -163,6 +163,9 @@ func (n *node) storeDone(e Stored) {
 
 // restore writes again what could not be written.
 func (n *node) restore() {
+	if n.phase == starting {
+		return
+	}
 	if n.storeErr == "" || n.now() < n.retryAt {
 		if n.storeErr != "" {
 			n.wake(n.retryAt)
@@ -214,8 +217,8 @@ func (n *node) accept(spec nodeapi.NodeSpec) {
 	if changed = changed || n.unstored; !changed {
 		return
 	}
-	// What is to be deleted gets no folder any more.
-	if n.unstored = spec.Existence == nodeapi.Deleted; n.unstored {
+	// What is to be deleted gets no folder any more; and a start under way writes the new run, which must not be undone.
+	if n.unstored = spec.Existence == nodeapi.Deleted || n.phase == starting; n.unstored {
 		return
 	}
 	n.mustStore = n.store()
@@ -317,12 +320,22 @@ func (n *node) started(e Started) {
 	n.phase, n.applied, n.why = alive, 0, ""
 	n.life = life{startedAt: n.now(), swept: true, pollAt: n.now()}
 	n.raiseFloor()
+	n.storePostponed()
+}
+
+// storePostponed stores what came while the process was being started.
+func (n *node) storePostponed() {
+	if n.unstored && (n.spec == nil || n.spec.Existence != nodeapi.Deleted) {
+		n.unstored = false
+		n.mustStore = n.store()
+	}
 }
 
 func (n *node) startFailed(e StartFailed) {
 	n.phase, n.why = failed, e.Why
 	n.failures++
 	n.startAt = n.now() + backoff(restartAfter, n.failures, restartMax)
+	n.storePostponed()
 }
 
 // died takes note of a death.

@@ -11,11 +11,10 @@ import (
 
 // simNode is the slow twin of a server: what a process does with core's actions.
 type simNode struct {
-	run       Run
-	alive     bool
-	seen      Seen
-	loading   int // answers until it is loaded
-	restarted int64
+	run     Run
+	alive   bool
+	seen    Seen
+	loading int // answers until it is loaded
 }
 
 // sim is a host that carries out Core's effects when it is told to, one at a time.

@@ -34,7 +34,7 @@ func (n *node) status() nodeapi.NodeStatus {
 		return s
 	}
 	s.PID = n.st.Run.PID
-	if n.upSeq == 0 {
+	if n.upSeq == 0 || n.seenAt.IsZero() {
 		return s
 	}
 	seen := &n.seen
@@ -58,12 +58,15 @@ func (n *node) status() nodeapi.NodeStatus {
 func (n *node) process() nodeapi.ProcessState {
 	switch n.phase {
 	case starting:
+		if n.st.Run.PID != 0 {
+			return nodeapi.ProcessDead // the last run is all that there is to tell of yet
+		}
 		return nodeapi.ProcessStarting
 	case alive:
 		switch {
 		case n.hung():
 			return nodeapi.ProcessHung
-		case !n.up() || n.seen.Loading:
+		case !n.up() || n.seenAt.IsZero() || n.seen.Loading:
 			return nodeapi.ProcessStarting
 		}
 		return nodeapi.ProcessUp

@@ -141,6 +141,9 @@ func (p *Process) watch() {
 	}
 	if p.child != nil {
 		_ = reap(p.child) // how it ended, its log says
+	} else {
+		// It may be a child all the same, of an agent that this process had before. Anybody else's is not waited for.
+		_, _ = unix.Wait4(p.id.PID, nil, unix.WNOHANG, nil)
 	}
 	close(p.done)
 }

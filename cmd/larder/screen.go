@@ -57,7 +57,11 @@ func (s *screen) found(ctx context.Context, larder *server.Server) {
 // stopping says what is going to be stopped.
 func (s *screen) stopping(ctx context.Context, larder *server.Server) {
 	_, nodes := count(ctx, larder)
-	s.step("stopping; first %s to save data and end (Ctrl-C again kills what still runs)", number(nodes, "node"))
+	if nodes == 0 {
+		s.step("stopping")
+		return
+	}
+	s.step("stopping: waiting for %s to save data and end (Ctrl-C again kills what still runs)", number(nodes, "node"))
 }
 
 // count returns how many caches and nodes there are; none if they cannot be read, which the log then says.

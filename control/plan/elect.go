@@ -134,7 +134,8 @@ func (p *planner) revoking(s *model.Shard) bool {
 }
 
 // draining reports whether a replica that has survived may still have something to read. A replica that does not answer
-// is waited for only for drainWait.
+// is waited for only for drainWait, and one that has not been ready in this run, or has half a snapshot, not at all: it
+// cannot have the most.
 func (p *planner) draining(s *model.Shard) bool {
 	for i := range s.Nodes {
 		n := &s.Nodes[i]
@@ -142,7 +143,7 @@ func (p *planner) draining(s *model.Shard) bool {
 			continue
 		}
 		st, _ := p.status(n)
-		if p.applied(n) && !st.LinkUp && !st.SeenAt.IsZero() {
+		if n.Recovering || n.State == model.NodeCreating || st.Syncing || p.applied(n) && !st.LinkUp && !st.SeenAt.IsZero() {
 			continue
 		}
 		if p.before(s.Op.Started.Add(drainWait)) {

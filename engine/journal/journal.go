@@ -43,7 +43,8 @@ type Journal struct {
 	first   int64        // offset of blocks[0][0]; first ≤ end
 	db      int          // the database selected in the stream, -1: unknown to a reader that starts here
 	readers []*Reader
-	pending atomic.Bool  // bytes were appended that readers have not been told of
+	handed  atomic.Int64 // the offset up to which readers were told; ≤ end; written under mu, read without
+	resets  int          // how often what was kept was dropped
 	memory  atomic.Int64 // len(blocks) in bytes; written under mu, read without by whoever compares used memory with its bound
 }
 
@@ -78,6 +79,8 @@ func (j *Journal) reset(offset int64) {
 	}
 	j.first, j.db = offset, -1
 	j.end.Store(offset)
+	j.handed.Store(offset)
+	j.resets++
 	j.blocks = nil
 	j.memory.Store(0)
 }
@@ -111,7 +114,6 @@ func (j *Journal) Append(buf []byte, ops []Op) int64 {
 	}
 	end := j.end.Load()
 	j.mu.Unlock()
-	j.pending.Store(true)
 	return end
 }
 
@@ -130,7 +132,6 @@ func (j *Journal) AppendRaw(b []byte) int64 {
 	j.write(b)
 	end := j.end.Load()
 	j.mu.Unlock()
-	j.pending.Store(true)
 	return end
 }
 
@@ -237,17 +238,29 @@ func (j *Journal) Backlog() int64 {
 // Memory is how many bytes the journal holds. It takes no lock: commands ask it before they run.
 func (j *Journal) Memory() int64 { return j.memory.Load() }
 
-// Wake tells waiting readers of what was appended. Loops call it once a turn: one wake-up for many commands.
+// Pending reports whether something was appended that Wake has not handed on.
+func (j *Journal) Pending() bool { return j.handed.Load() < j.end.Load() }
+
+// Wake hands on what was appended: to the sockets of the readers that have a push (see Reader.Push), and to the goroutines of
+// the others. Loops call it once a turn, for many commands, before they answer the clients. When it returns, everything that
+// was appended before the call is handed on, by this call or another one.
 func (j *Journal) Wake() {
-	if !j.pending.Load() || !j.pending.CompareAndSwap(true, false) {
+	end := j.end.Load()
+	if j.handed.Load() >= end {
 		return
 	}
+	var few [8]*Reader
 	j.mu.Lock()
-	for _, r := range j.readers {
-		select {
-		case r.wake <- struct{}{}:
-		default:
+	readers, resets := append(few[:0], j.readers...), j.resets
+	j.mu.Unlock()
+	for _, r := range readers {
+		if !r.pushAll() {
+			r.signal()
 		}
+	}
+	j.mu.Lock()
+	if j.resets == resets && j.handed.Load() < end {
+		j.handed.Store(end)
 	}
 	j.mu.Unlock()
 }

@@ -3,13 +3,23 @@ package journal
 import (
 	"context"
 	"slices"
+	"sync"
 )
 
-// Reader reads the stream from an offset on. One goroutine uses it; Close and the journal may cut it from elsewhere.
+// Reader reads the stream from an offset on. One goroutine calls Next; Close and the journal may cut it from elsewhere.
+//
+// With a push, those who append send what they have appended themselves, while the goroutine sleeps: no wake-up stands
+// between a change and the socket of a replica. Once the socket is full the goroutine goes on until all is sent.
 type Reader struct {
 	j     *Journal
 	wake  chan struct{}
 	ended chan struct{} // closed when it is cut
+
+	push    func(b []byte) int // sends what it can without waiting; nil: everything is Next's
+	sending sync.Mutex         // held by whoever takes bytes and sends them
+	direct  bool               // guarded by sending: everything is sent, and whoever appends goes on
+	rest    []byte             // guarded by sending: taken, and not sent
+	scratch []byte             // guarded by sending
 
 	// guarded by j.mu
 	limit int64 // bytes it may be behind
@@ -34,7 +44,7 @@ func (j *Journal) Reader(from, limit int64) (*Reader, error) {
 // ErrGone when the reader was cut, and with ctx's error when that ends.
 func (r *Reader) Next(ctx context.Context, dst []byte) ([]byte, error) {
 	for {
-		out, err := r.take(dst)
+		out, err := r.next(dst)
 		if err != nil || len(out) > len(dst) {
 			return out, err
 		}
@@ -44,6 +54,53 @@ func (r *Reader) Next(ctx context.Context, dst []byte) ([]byte, error) {
 		case <-r.ended:
 		case <-r.wake:
 		}
+	}
+}
+
+// Push lets those who append send: push gets bytes and returns how many it could send without waiting. Before the first Next.
+func (r *Reader) Push(push func(b []byte) int) { r.push = push }
+
+// next takes the sending over from those who append, if there is something that they could not send. What it returns must be
+// sent before it is called again.
+func (r *Reader) next(dst []byte) ([]byte, error) {
+	r.sending.Lock()
+	defer r.sending.Unlock()
+	r.direct = false
+	if len(r.rest) > 0 {
+		n := min(len(r.rest), cap(dst)-len(dst))
+		dst = append(dst, r.rest[:n]...)
+		r.rest = r.rest[n:]
+		return dst, nil
+	}
+	out, err := r.take(dst)
+	r.direct = r.push != nil && err == nil && len(out) == len(dst)
+	return out, err
+}
+
+// pushAll sends what there is, for somebody who has appended. It reports false if the reader's goroutine has to do it.
+func (r *Reader) pushAll() bool {
+	r.sending.Lock()
+	defer r.sending.Unlock()
+	for r.direct {
+		if r.scratch == nil {
+			r.scratch = make([]byte, 0, blockSize)
+		}
+		out, err := r.take(r.scratch)
+		if err != nil || len(out) == 0 {
+			return err == nil
+		}
+		if n := r.push(out); n < len(out) {
+			r.direct, r.rest = false, append(r.rest[:0], out[n:]...)
+		}
+	}
+	return false
+}
+
+// signal wakes the reader's goroutine.
+func (r *Reader) signal() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
 	}
 }
 

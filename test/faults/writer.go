@@ -24,7 +24,8 @@ type writer struct {
 
 	mu    sync.Mutex
 	acked []string
-	// firstAfter is when the first write was acknowledged that was sent after since.
+	// firstAfter is when the first write was acknowledged on a connection that was made after since: one made before may
+	// still get an answer from a process that is about to stop.
 	since, firstAfter time.Time
 	recovered         chan struct{}
 }
@@ -52,9 +53,10 @@ func (w *writer) loop() {
 			return
 		default:
 		}
+		dialed := time.Now()
 		c, err := net.DialTimeout("tcp", w.addr, dialTimeout)
 		if err == nil {
-			err = w.session(c)
+			err = w.session(c, dialed)
 			c.Close()
 		}
 		if err != nil {
@@ -65,7 +67,7 @@ func (w *writer) loop() {
 }
 
 // session writes on one connection until it fails or the writer is told to stop.
-func (w *writer) session(c net.Conn) error {
+func (w *writer) session(c net.Conn, dialed time.Time) error {
 	r := bufio.NewReader(c)
 	for {
 		select {
@@ -74,8 +76,7 @@ func (w *writer) session(c net.Conn) error {
 		default:
 		}
 		key := fmt.Sprintf("%s:%d", w.prefix, w.seq.Add(1))
-		sent := time.Now()
-		c.SetDeadline(sent.Add(replyTimeout))
+		c.SetDeadline(time.Now().Add(replyTimeout))
 		if _, err := fmt.Fprintf(c, "*3\r\n$3\r\nSET\r\n$%d\r\n%s\r\n$1\r\nv\r\n", len(key), key); err != nil {
 			return err
 		}
@@ -86,23 +87,23 @@ func (w *writer) session(c net.Conn) error {
 		if line != "+OK\r\n" {
 			return fmt.Errorf("answered %q", line)
 		}
-		w.ack(key, sent)
+		w.ack(key, dialed)
 	}
 }
 
-func (w *writer) ack(key string, sent time.Time) {
+func (w *writer) ack(key string, dialed time.Time) {
 	now := time.Now()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.acked = append(w.acked, key)
-	if w.recovered != nil && sent.After(w.since) {
+	if w.recovered != nil && dialed.After(w.since) {
 		w.firstAfter = now
 		close(w.recovered)
 		w.recovered = nil
 	}
 }
 
-// mark begins to wait for a write that is sent from now on; the channel is closed once one is acknowledged.
+// mark begins to wait for a write on a connection that is made from now on; the channel is closed once one is acknowledged.
 func (w *writer) mark() (time.Time, <-chan struct{}) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

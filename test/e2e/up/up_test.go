@@ -145,7 +145,7 @@ func TestStopped(t *testing.T) {
 // TestStoppedTwice: a second Ctrl-C does not wait for a node that does not end.
 func TestStoppedTwice(t *testing.T) {
 	t.Parallel()
-	l := harness.Start(t, harness.Options{Redis: harness.RedisServer(t)})
+	l := harness.Start(t, harness.Options{})
 	c := create(t, l, "web", 0)
 	l.Signal(os.Interrupt)
 	l.WaitOutput("Ctrl-C again")
@@ -160,7 +160,7 @@ func TestStoppedTwice(t *testing.T) {
 // TestTerminated: a service manager's SIGTERM is a Ctrl-C.
 func TestTerminated(t *testing.T) {
 	t.Parallel()
-	l := harness.Start(t, harness.Options{Redis: harness.RedisServer(t)})
+	l := harness.Start(t, harness.Options{})
 	l.Signal(syscall.SIGTERM)
 	if code := l.Wait(); code != 0 || !strings.Contains(l.Output(), "stopped; everything is saved") {
 		t.Errorf("exit code %d:\n%s", code, l.Output())
@@ -170,8 +170,8 @@ func TestTerminated(t *testing.T) {
 // TestSameFolder: a second larder on the data folder says who has it.
 func TestSameFolder(t *testing.T) {
 	t.Parallel()
-	l := harness.Start(t, harness.Options{Redis: harness.RedisServer(t)})
-	second := harness.Launch(t, harness.Options{Data: l.Data, Redis: l.Options.Redis})
+	l := harness.Start(t, harness.Options{})
+	second := harness.Launch(t, harness.Options{Data: l.Data})
 	refused(t, second, fmt.Sprintf("another larder (process %d) is running on it", l.PID()))
 	l.MustRun("status") // the first goes on
 }
@@ -179,7 +179,7 @@ func TestSameFolder(t *testing.T) {
 // TestSecondFolder: larders on two data folders do not share an address.
 func TestSecondFolder(t *testing.T) {
 	t.Parallel()
-	o := harness.Options{Redis: harness.RedisServer(t)}
+	o := harness.Options{}
 	a, b := harness.Start(t, o), harness.Start(t, o)
 	one, two := create(t, a, "web", 0), create(t, b, "web", 0)
 	if one.Primary == two.Primary || one.Primary.Port() != 6379 || two.Primary.Port() != 6379 {
@@ -323,7 +323,7 @@ func TestUsage(t *testing.T) {
 // TestEnv: the exports work in a shell and for the SDK; the key is private and stays.
 func TestEnv(t *testing.T) {
 	t.Parallel()
-	l := harness.Start(t, harness.Options{Redis: harness.RedisServer(t)})
+	l := harness.Start(t, harness.Options{})
 	info, err := os.Stat(filepath.Join(l.Data, "access-key"))
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the access key's file: %v, %v, want mode 0600", info.Mode(), err)
@@ -348,7 +348,7 @@ func TestEnv(t *testing.T) {
 func TestAccessKeyFile(t *testing.T) {
 	t.Parallel()
 	name := filepath.Join(t.TempDir(), "key")
-	o := harness.Options{Redis: harness.RedisServer(t), Args: []string{"--access-key-file", name}}
+	o := harness.Options{Args: []string{"--access-key-file", name}}
 	l := harness.Start(t, o)
 	text, err := os.ReadFile(name)
 	if err != nil || !bytes.Contains(text, []byte(l.Env()["AWS_SECRET_ACCESS_KEY"])) {
@@ -380,7 +380,7 @@ func TestAWS(t *testing.T) {
 	if err := os.Chmod(filepath.Join(shim, "aws"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	l := harness.Start(t, harness.Options{Redis: harness.RedisServer(t), Env: []string{"PATH=" + shim + ":" + os.Getenv("PATH"), "AWS_PROFILE=none", "AWS_SESSION_TOKEN=x"}})
+	l := harness.Start(t, harness.Options{Env: []string{"PATH=" + shim + ":" + os.Getenv("PATH"), "AWS_PROFILE=none", "AWS_SESSION_TOKEN=x"}})
 	if got := l.MustRun("aws", "sts", "get-caller-identity", "--query", "Account", "--output", "text"); strings.TrimSpace(got) != "000000000000" {
 		t.Errorf("got %q", got)
 	}
@@ -392,7 +392,7 @@ func TestAWS(t *testing.T) {
 // TestStatus: the table and the JSON say what the API and the nodes say.
 func TestStatus(t *testing.T) {
 	t.Parallel()
-	l := harness.Start(t, harness.Options{Redis: harness.RedisServer(t)})
+	l := harness.Start(t, harness.Options{})
 	if got := l.MustRun("status"); !strings.Contains(got, "no caches") {
 		t.Errorf("got %s", got)
 	}
@@ -425,7 +425,7 @@ func TestStatus(t *testing.T) {
 // TestPlan: it says that there is nothing to do, or what is waited for.
 func TestPlan(t *testing.T) {
 	t.Parallel()
-	l := harness.Start(t, harness.Options{Redis: harness.RedisServer(t)})
+	l := harness.Start(t, harness.Options{})
 	if got := l.MustRun("plan"); !strings.Contains(got, "no caches") {
 		t.Errorf("got %s", got)
 	}
@@ -443,7 +443,7 @@ func TestPlan(t *testing.T) {
 func TestLongPath(t *testing.T) {
 	t.Parallel()
 	data := filepath.Join(t.TempDir(), strings.Repeat("long", 30), "data")
-	l := harness.Start(t, harness.Options{Data: data, Redis: harness.RedisServer(t)})
+	l := harness.Start(t, harness.Options{Data: data})
 	create(t, l, "web", 0)
 	l.Kill()
 	l = l.Again()

@@ -1,0 +1,8 @@
+//go:build !unix
+
+package replication
+
+import "net"
+
+// pushTo: everything is sent in the ordinary way.
+func pushTo(net.Conn) func(b []byte) int { return nil }

@@ -1,0 +1,35 @@
+//go:build unix
+
+package replication
+
+import (
+	"net"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// pushTo sends on a connection without ever waiting; nil if it is no socket. How many bytes were sent is returned; an error
+// shows when the rest is sent in the ordinary way.
+func pushTo(c net.Conn) func(b []byte) int {
+	sc, ok := c.(interface {
+		SyscallConn() (syscall.RawConn, error)
+	})
+	if !ok {
+		return nil
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	return func(b []byte) (n int) {
+		// The function always says that it is done, so Write never waits for room.
+		if err := raw.Write(func(fd uintptr) bool {
+			n, _ = unix.Write(int(fd), b)
+			return true
+		}); err != nil {
+			return 0
+		}
+		return max(n, 0)
+	}
+}
