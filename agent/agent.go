@@ -149,7 +149,8 @@ func New(cfg Config) (*Agent, error) {
 // Memory is how much memory the host has for nodes and everything else, in bytes.
 func Memory() (int64, error) { return proc.Memory() }
 
-// Run does what the control plane asks until ctx ends. It leaves the nodes running.
+// Run does what the control plane asks until ctx ends, or StopAll is done; it returns the context's error, or nil. It leaves the
+// nodes running.
 func (a *Agent) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

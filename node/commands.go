@@ -167,6 +167,9 @@ func (n *Node) apply(changed map[string]bool) (string, error) {
 	if changed["repl-backlog-size"] {
 		n.journal.SetBacklog(n.cfg.get("repl-backlog-size").int())
 	}
+	if changed["acllog-max-len"] {
+		n.acl.SetLogMax(int(n.cfg.get("acllog-max-len").int()))
+	}
 	if changed["loglevel"] {
 		n.logLevel()
 	}

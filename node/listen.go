@@ -35,7 +35,8 @@ func newListeners(accept func(net.Conn, *listener), pause func()) *listeners {
 }
 
 // tcpKeys are the keys of the addresses that bind and port stand for. "*" is every IPv4 address and "::*" every IPv6 one;
-// a leading "-" makes an address one that may be missing.
+// a leading "-" makes an address one that may be missing. Beyond redis.conf, an address may have a port of its own
+// (127.0.0.1:7001, [::1]:7001); with port 0 nothing is open all the same.
 func tcpKeys(bind []string, port int) (keys []string, optional map[string]bool, err error) {
 	optional = map[string]bool{}
 	if port == 0 {
@@ -52,11 +53,15 @@ func tcpKeys(bind []string, port int) (keys []string, optional map[string]bool, 
 		case "::*":
 			b = "::"
 		}
-		ip, err := netip.ParseAddr(b)
+		addr, err := netip.ParseAddrPort(b)
 		if err != nil {
-			return nil, nil, fmt.Errorf("bind address %q is not an IP address", b)
+			ip, err := netip.ParseAddr(b)
+			if err != nil {
+				return nil, nil, fmt.Errorf("bind address %q is not an IP address", b)
+			}
+			addr = netip.AddrPortFrom(ip, uint16(port))
 		}
-		key := "tcp " + netip.AddrPortFrom(ip, uint16(port)).String()
+		key := "tcp " + addr.String()
 		keys = append(keys, key)
 		optional[key] = missing
 	}

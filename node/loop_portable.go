@@ -140,7 +140,9 @@ func (c *portableConn) turn(fn func()) bool {
 		if c.mayRun() && !c.cl.Killed() {
 			var done int
 			done, result = c.process(l.x, lim, c.in)
-			c.keep(c.in[done:])
+			if done > 0 {
+				c.keep(c.in[done:])
+			}
 		}
 		out := c.cl.Out.Buf
 		c.publish(l.x.NowMs(), int64(len(out)))

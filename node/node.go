@@ -157,6 +157,7 @@ func (n *Node) buildEngine(seed uint64, rnd *mrand.Rand) (err error) {
 
 // loadACL takes the users of the configuration.
 func (n *Node) loadACL() error {
+	n.acl.SetLogMax(int(n.cfg.get("acllog-max-len").int()))
 	if lines := n.cfg.get("user").string(); lines != "" {
 		users := strings.Split(lines, "\n")
 		for i := range users {
@@ -165,6 +166,9 @@ func (n *Node) loadACL() error {
 		if err := n.acl.Load(users); err != nil {
 			return err
 		}
+	}
+	for _, name := range strings.Fields(n.cfg.get("hidden-users").string()) {
+		n.acl.Hide(name)
 	}
 	if pass := n.cfg.get("requirepass").string(); pass != "" {
 		n.acl.SetDefaultPassword(pass)

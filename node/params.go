@@ -95,6 +95,7 @@ var params = []param{
 	// Security.
 	{name: "requirepass", kind: kindString, def: "", secret: true},
 	{name: "user", kind: kindList, def: "", secret: true, immutable: true},
+	{name: "hidden-users", kind: kindList, def: "", immutable: true}, // larder's own: users whom ACL LIST does not show
 	{name: "aclfile", kind: kindString, def: "", only: []string{""}, immutable: true},
 	{name: "acllog-max-len", kind: kindInt, def: "128", max: math.MaxInt32},
 	{name: "hide-user-data-from-log", kind: kindBool, def: "yes"},

@@ -98,6 +98,9 @@ type NodeSpec struct {
 	EngineVersion string `json:"engine_version"` // such as 7.1.0
 
 	Role Role `json:"role"`
+	// Run is the life of the process (NodeStatus.Run) that Role is meant for: another one stays without a role until a spec names
+	// it. Empty with RoleNone.
+	Run string `json:"run,omitempty"`
 	// Primary is the node address of the primary that a replica follows; the zero value is none.
 	Primary netip.AddrPort `json:"primary,omitzero"`
 	// Listen is every client address. A node with RoleNone listens on none of them. The first is the node's own.

@@ -203,7 +203,7 @@ func (n *node) want() want {
 }
 
 // problemOf says why a spec cannot be carried out, or "".
-func (w want) problemOf() string {
+func (w want) problemOf(e Engine) string {
 	if w.role != nodeapi.RoleNone && len(w.listen) == 0 && (w.role == nodeapi.RolePrimary || w.follow.IsValid()) {
 		return "the spec names no address to listen on"
 	}
@@ -211,8 +211,8 @@ func (w want) problemOf() string {
 		if !a.IsValid() || a.Port() == 0 {
 			return fmt.Sprintf("the spec names the address %q", a)
 		}
-		if a.Port() != w.listen[0].Port() {
-			return fmt.Sprintf("the spec names addresses with different ports (%s, %s); a node has one port", w.listen[0], a)
+		if a.Port() != w.listen[0].Port() && !e.ManyPorts {
+			return fmt.Sprintf("the spec names addresses with different ports (%s, %s); this server has one port", w.listen[0], a)
 		}
 	}
 	return ""
@@ -223,7 +223,8 @@ func (w want) problemOf() string {
 // reached by.
 func (n *node) actions() []Action {
 	w := n.want()
-	if why := w.problemOf(); why != "" {
+	engine, _ := n.engine()
+	if why := w.problemOf(engine); why != "" {
 		n.problem = why
 		return nil
 	}

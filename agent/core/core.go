@@ -57,6 +57,8 @@ type Engine struct {
 	StartTimeout time.Duration
 	// SharedAddress: several nodes can listen on one reader address together.
 	SharedAddress bool
+	// ManyPorts: the addresses of a node may have different ports.
+	ManyPorts bool
 }
 
 // Core is all nodes of a host. It is not safe for concurrent use.

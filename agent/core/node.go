@@ -238,12 +238,12 @@ func (n *node) raiseFloor() {
 	}
 }
 
-// gate reports whether the role of the spec is meant for the present run. A spec does not say for which run it was made,
-// so the agent goes by when it came: one that it held before it first reported this run cannot be for it. A planner that
-// has given a process the primary's role and lost it gives it to the next one at a higher epoch, so that is demanded, too.
+// gate reports whether the role of the spec is meant for the present run: the one that it names, if it names one. Besides, the
+// agent goes by when it came: one that it held before it first reported this run cannot be for it. A planner that has given
+// a process the primary's role and lost it gives it to the next one at a higher epoch, so that is demanded, too.
 func (n *node) gate() bool {
 	s := n.spec
-	return s.Role == nodeapi.RoleNone || n.up() && s.Generation > n.st.Floor &&
+	return s.Role == nodeapi.RoleNone || n.up() && (s.Run == "" || s.Run == n.st.Run.Name()) && s.Generation > n.st.Floor &&
 		(s.Role != nodeapi.RolePrimary || s.Epoch > n.st.FloorEpoch)
 }
 

@@ -119,7 +119,7 @@ func (c *Conn) listen(ctx context.Context, a core.Listen) error {
 		return c.set(ctx, "port", "0")
 	}
 	if c.caps.SharedAddress {
-		if err := c.set(ctx, "shared-bind", hosts(a.Shared)); err != nil {
+		if err := c.set(ctx, "shared-bind", hosts(a.Shared, a.Addrs[0].Port())); err != nil {
 			return err
 		}
 	}
@@ -138,16 +138,21 @@ func (c *Conn) listen(ctx context.Context, a core.Listen) error {
 
 // open sets bind while the port is closed or stays as it is, so that no address is opened twice.
 func (c *Conn) open(ctx context.Context, addrs []netip.AddrPort) error {
-	if err := c.set(ctx, "bind", hosts(addrs)); err != nil {
+	if err := c.set(ctx, "bind", hosts(addrs, addrs[0].Port())); err != nil {
 		return err
 	}
 	return c.set(ctx, "port", fmt.Sprint(addrs[0].Port()))
 }
 
-func hosts(addrs []netip.AddrPort) string {
+// hosts are the addresses as bind takes them: with a port where it is not the node's own.
+func hosts(addrs []netip.AddrPort, port uint16) string {
 	var list []string
 	for _, a := range addrs {
-		list = append(list, a.Addr().String())
+		if a.Port() == port {
+			list = append(list, a.Addr().String())
+		} else {
+			list = append(list, a.String())
+		}
 	}
 	return strings.Join(list, " ")
 }

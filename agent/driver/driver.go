@@ -44,6 +44,8 @@ type Driver interface {
 type Caps struct {
 	// SharedAddress: several nodes can listen on one address (SO_REUSEPORT), by the parameter shared-bind.
 	SharedAddress bool
+	// ManyPorts: an address in the parameter bind may have a port of its own.
+	ManyPorts bool
 	// AdminSocket: admin connections have a loop of their own, by the parameter admin-socket; otherwise they share
 	// unixsocket's with everybody.
 	AdminSocket bool
@@ -103,8 +105,11 @@ type Native struct{ binary }
 
 // NewNative returns the driver for the larder-server at path.
 func NewNative(path string) *Native {
-	return &Native{binary{path: absolute(path), socketParam: "admin-socket", caps: Caps{SharedAddress: true, AdminSocket: true, HidesUsers: true,
-		HangTimeout: 500 * time.Millisecond,
+	return &Native{binary{path: absolute(path), socketParam: "admin-socket", extra: []string{"hidden-users " + AdminUser + " " + ReplicationUser}, caps: Caps{
+		SharedAddress: true, ManyPorts: true, AdminSocket: true, HidesUsers: true,
+		// It answers on a loop of its own whatever its clients do; only a machine that has no time for it makes it late. A
+		// process that was stopped is seen at once, by its state.
+		HangTimeout: 1500 * time.Millisecond,
 		// It answers only when its data is loaded.
 		StartTimeout: 10 * time.Minute,
 		ReadsRDB:     12, WritesRDB: 11}}}
@@ -212,5 +217,5 @@ func absolute(path string) string {
 // EngineOf is what package core needs to know of a driver.
 func EngineOf(d Driver) core.Engine {
 	c := d.Caps()
-	return core.Engine{HangTimeout: c.HangTimeout, StartTimeout: c.StartTimeout, SharedAddress: c.SharedAddress}
+	return core.Engine{HangTimeout: c.HangTimeout, StartTimeout: c.StartTimeout, SharedAddress: c.SharedAddress, ManyPorts: c.ManyPorts}
 }

@@ -110,6 +110,10 @@ func openAddrs(config map[string]string) []netip.AddrPort {
 		case "::*":
 			host = "::"
 		}
+		if a, err := netip.ParseAddrPort(host); err == nil && config["port"] != "0" {
+			list = append(list, a)
+			continue
+		}
 		if a := addrPort(host, config["port"]); a.IsValid() {
 			list = append(list, a)
 		}

@@ -31,6 +31,9 @@ func (p *planner) spec(s *model.Shard, n *model.Node) nodeapi.NodeSpec {
 		MaxMemory: n.MaxMemory, Parameters: p.in.Parameters,
 		ReplicationPassword: p.a.ReplicationPassword,
 	}
+	if n.Role != nodeapi.RoleNone {
+		spec.Run = n.Run
+	}
 	if f := s.Node(n.Follow); f != nil {
 		spec.Primary = f.Addr
 	}

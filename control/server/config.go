@@ -111,9 +111,11 @@ func (c *Config) checkAddresses() error {
 		if c.FirstPort == 0 || c.LastPort < c.FirstPort {
 			return invalid("--ports", "4610-4809", "%d-%d is no range of ports", c.FirstPort, c.LastPort)
 		}
-		// The planner gives every endpoint a port of its own, but a node still listens on one port only.
-		return errs.WithHint(errs.Errorf("use --addresses ports", errs.NotBuilt, "this larder's nodes cannot listen on several ports yet"),
-			"use --addresses loopback")
+		if len(c.Drivers) > 0 {
+			return errs.WithHint(errs.Errorf("use --addresses ports", errs.NotBuilt, "every endpoint has a port of its own, and redis-server and valkey-server have only one"),
+				"leave --driver out, or use --addresses loopback")
+		}
+		return nil
 	}
 	return invalid("--addresses", AddressesLoopback+" or "+AddressesPorts, "%q is unknown", c.Addresses)
 }

@@ -91,6 +91,10 @@ func (s *Server) start(ctx context.Context) (err error) {
 	if err := s.cfg.findBinaries(); err != nil {
 		return err
 	}
+	// What another region has in the store would not be seen, and its addresses given out again.
+	if err := s.dir.Pin(datadir.RegionFile, s.cfg.Region, "region", "--region"); err != nil {
+		return err
+	}
 	if err := s.openLog(); err != nil {
 		return err
 	}

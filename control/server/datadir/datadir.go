@@ -4,6 +4,7 @@
 //	format         marks the folder as larder's, with the version of this layout
 //	lock           locked by the larder that runs on the folder
 //	running.json   who that is and where it answers (Note); removed at a clean end, believed only after asking there
+//	region         the region that the folder's caches are in
 //	access-key     the root access key, in the form of AWS's credentials file, mode 0600
 //	addresses.json the block of loopback addresses (package loopback)
 //	larder.log     what larder has to say (and .1, .2, … older parts)
@@ -31,6 +32,7 @@ import (
 
 // The names in the folder that others use.
 const (
+	RegionFile    = "region"
 	KeyFile       = "access-key"
 	AddressesFile = "addresses.json"
 	LogFile       = "larder.log"
@@ -220,6 +222,27 @@ func (d *Dir) FS() vfs.FS { return d.fs }
 
 // Before is the note that the last larder left when it was killed; empty after a clean end.
 func (d *Dir) Before() Note { return d.note }
+
+// Pin records what the folder is for under a name, the first time, and refuses to have it changed later. what names it, and
+// flag is where users say it.
+func (d *Dir) Pin(name, value, what, flag string) error {
+	op := "read the " + what + " of the data folder " + d.path
+	text, err := vfs.ReadFile(d.fs, d.Path(name), maxNoteBytes)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := vfs.WriteFileAtomic(d.fs, d.Path(name), []byte(value+"\n"), 0o600); err != nil {
+			return worldHint("write the "+what+" of the data folder "+d.path, err, chooseHint)
+		}
+		return nil
+	}
+	if err != nil {
+		return worldHint(op, err, chooseHint)
+	}
+	if had := strings.TrimSpace(string(text)); had != value {
+		return errs.WithHint(errs.Errorf(op, errs.Invalid, "its caches are in %s, not in %s", had, value),
+			"use %s %s, or another --data", flag, had)
+	}
+	return nil
+}
 
 // Close gives the folder up after a clean end.
 func (d *Dir) Close() error {

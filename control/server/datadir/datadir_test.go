@@ -151,6 +151,19 @@ func TestAbandon(t *testing.T) {
 	open(t, made) // its lock is free
 }
 
+func TestPin(t *testing.T) {
+	d := open(t, filepath.Join(t.TempDir(), "data"))
+	for range 2 {
+		if err := d.Pin(RegionFile, "eu-west-1", "region", "--region"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err := d.Pin(RegionFile, "us-east-1", "region", "--region")
+	if errs.KindOf(err) != errs.Invalid || !strings.Contains(errs.HintOf(err), "--region eu-west-1") {
+		t.Errorf("got %v, hint %q", err, errs.HintOf(err))
+	}
+}
+
 // TestFullDisk: however much there is room for, the error says so, and nothing is left.
 func TestFullDisk(t *testing.T) {
 	for room := range int64(200) {

@@ -176,6 +176,14 @@ func TestSameFolder(t *testing.T) {
 	l.MustRun("status") // the first goes on
 }
 
+// TestOtherRegion: a data folder stays in its region.
+func TestOtherRegion(t *testing.T) {
+	t.Parallel()
+	l := harness.Start(t, harness.Options{})
+	l.Stop()
+	refused(t, harness.Launch(t, harness.Options{Data: l.Data, Args: []string{"--region", "eu-west-1"}}), "its caches are in us-east-1, not in eu-west-1")
+}
+
 // TestSecondFolder: larders on two data folders do not share an address.
 func TestSecondFolder(t *testing.T) {
 	t.Parallel()
@@ -270,6 +278,7 @@ func badKey(t *testing.T, root string) string {
 	write(t, filepath.Join(data, "format"), "larder data folder, format 1\n")
 	write(t, filepath.Join(data, "access-key"), "nonsense\n")
 	write(t, filepath.Join(data, "lock"), "")
+	write(t, filepath.Join(data, "region"), "us-east-1\n")
 	write(t, filepath.Join(data, "larder.log"), "")
 	return data
 }
