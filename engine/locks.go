@@ -10,7 +10,6 @@ type lockSet [maxShards / 64]uint64
 
 func (s *lockSet) add(i int)           { s[i>>6] |= 1 << (i & 63) }
 func (s *lockSet) has(i int) bool      { return s[i>>6]&(1<<(i&63)) != 0 }
-func (s *lockSet) union(o *lockSet)    { s[0] |= o[0]; s[1] |= o[1]; s[2] |= o[2]; s[3] |= o[3] }
 func (s *lockSet) empty() bool         { return s[0]|s[1]|s[2]|s[3] == 0 }
 func (s *lockSet) each(fn func(i int)) { s.all(func(i int) bool { fn(i); return true }) }
 

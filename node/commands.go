@@ -147,7 +147,7 @@ func (n *Node) apply(changed map[string]bool) (string, error) {
 		}
 		if err := n.listen(); err != nil {
 			n.log.Warn(err.Error())
-			return name, fmt.Errorf("Unable to listen on this %s: %w", name, err)
+			return name, because(err, "Unable to listen on this %s", name)
 		}
 	}
 	if changed["dir"] {

@@ -13,12 +13,18 @@ import (
 	"time"
 
 	"github.com/larder-cache/larder/base/clock"
+	"github.com/larder-cache/larder/base/invariant"
 	"github.com/larder-cache/larder/engine/enginetest"
 	"github.com/larder-cache/larder/wire/resp"
 )
 
-// patience is how long a test waits for what must come; none passes by waiting it out.
-const patience = 20 * time.Second
+// patience is how long a test waits for what must come; none passes by waiting it out. The guarded arena is slow.
+var patience = func() time.Duration {
+	if invariant.Enabled {
+		return 3 * time.Minute
+	}
+	return 20 * time.Second
+}()
 
 // testNode is a node that runs in the test's process.
 type testNode struct {
@@ -114,7 +120,7 @@ func dial(t *testing.T, network, addr string) *peer {
 
 func (p *peer) send(raw string) {
 	p.t.Helper()
-	p.nc.SetDeadline(time.Now().Add(patience)) //nolint:forbidigo // a real socket
+	p.nc.SetDeadline(time.Now().Add(patience))
 	if _, err := p.nc.Write([]byte(raw)); err != nil {
 		p.t.Fatal(err)
 	}

@@ -216,12 +216,12 @@ func (n *Node) memoryBound() (used, limit int64) {
 func (n *Node) Serve() error {
 	if path := n.cfg.get("admin-socket").string(); path != "" {
 		if err := n.listeners.openUnix(path, 0o600, true); err != nil {
-			return fmt.Errorf("Failed listening on admin-socket %s: %w", path, err)
+			return because(err, "Failed listening on admin-socket %s", path)
 		}
 	}
 	if path := n.cfg.get("unixsocket").string(); path != "" {
 		if err := n.listeners.openUnix(path, octal(n.cfg.get("unixsocketperm").string()), false); err != nil {
-			return fmt.Errorf("Failed listening on unix socket %s: %w", path, err)
+			return because(err, "Failed listening on unix socket %s", path)
 		}
 	}
 	if err := n.listen(); err != nil {
@@ -252,7 +252,7 @@ func (n *Node) listen() error {
 		share[k] = true
 	}
 	if err := n.listeners.replaceTCP(keys, optional, share); err != nil {
-		return fmt.Errorf("Failed listening on port %d (tcp), aborting: %w", port, err)
+		return because(err, "Failed listening on port %d (tcp), aborting", port)
 	}
 	return nil
 }
@@ -342,7 +342,7 @@ func checkDir(dir string) error {
 		err = &os.PathError{Op: "chdir", Path: dir, Err: syscall.ENOTDIR}
 	}
 	if err != nil {
-		return fmt.Errorf("Can't chdir to '%s': %w", dir, err)
+		return because(err, "Can't chdir to '%s'", dir)
 	}
 	return nil
 }
@@ -419,13 +419,13 @@ func (n *Node) loadAtStart() error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("Fatal error loading the DB, check server logs. Exiting: %w", err)
+		return because(err, "Fatal error loading the DB, check server logs. Exiting")
 	}
 	defer f.Close()
 	begin := n.clock.MonoNanos()
 	l, err := n.load(n.ctx, f)
 	if err != nil {
-		return fmt.Errorf("Fatal error loading the DB, check server logs. Exiting: %s: %w", path, err)
+		return because(err, "Fatal error loading the DB, check server logs. Exiting: %s", path)
 	}
 	n.log.Info(fmt.Sprintf("Done loading RDB, keys loaded: %d, keys expired: %d.", l.keys, l.expired))
 	n.log.Info(fmt.Sprintf("DB loaded from disk: %.3f seconds", clock.SinceMono(n.clock, begin).Seconds()))

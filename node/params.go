@@ -130,14 +130,14 @@ type savePoint struct{ seconds, changes int64 }
 func parseSave(s string) ([]savePoint, error) {
 	f := strings.Fields(s)
 	if len(f)%2 != 0 {
-		return nil, fmt.Errorf("Invalid save parameters")
+		return nil, redisText("Invalid save parameters")
 	}
 	var out []savePoint
 	for i := 0; i < len(f); i += 2 {
 		sec, err1 := strconv.ParseInt(f[i], 10, 32)
 		chg, err2 := strconv.ParseInt(f[i+1], 10, 32)
 		if err1 != nil || err2 != nil || sec < 1 || chg < 0 {
-			return nil, fmt.Errorf("Invalid save parameters")
+			return nil, redisText("Invalid save parameters")
 		}
 		out = append(out, savePoint{sec, chg})
 	}
@@ -159,7 +159,7 @@ func checkReplicaof(s string) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("Invalid master port")
+	return redisText("Invalid master port")
 }
 
 // outputLimit bounds the unsent output of a class of clients.
@@ -168,7 +168,7 @@ type outputLimit struct{ hard, soft, softSeconds int64 }
 func parseOutputLimits(s string) (map[string]outputLimit, error) {
 	f := strings.Fields(s)
 	if len(f)%4 != 0 {
-		return nil, fmt.Errorf("Wrong number of arguments in buffer limit configuration.")
+		return nil, redisText("Wrong number of arguments in buffer limit configuration.")
 	}
 	out := map[string]outputLimit{}
 	for i := 0; i < len(f); i += 4 {
@@ -177,13 +177,13 @@ func parseOutputLimits(s string) (map[string]outputLimit, error) {
 			class = "replica"
 		}
 		if class != "normal" && class != "replica" && class != "pubsub" {
-			return nil, fmt.Errorf("Invalid client class specified in buffer limit configuration.")
+			return nil, redisText("Invalid client class specified in buffer limit configuration.")
 		}
 		hard, err1 := parseMemory(f[i+1])
 		soft, err2 := parseMemory(f[i+2])
 		sec, err3 := strconv.ParseInt(f[i+3], 10, 32)
 		if err1 != nil || err2 != nil || err3 != nil || sec < 0 {
-			return nil, fmt.Errorf("Error in hard, soft or soft_seconds setting in buffer limit configuration.")
+			return nil, redisText("Error in hard, soft or soft_seconds setting in buffer limit configuration.")
 		}
 		out[class] = outputLimit{hard, soft, sec}
 	}
@@ -208,3 +208,25 @@ func mergeOutputLimits(old, value string) string {
 }
 
 func checkOutputLimits(s string) error { _, err := parseOutputLimits(s); return err }
+
+// redisText is an error in Redis' own words, which clients and suites compare.
+type redisText string
+
+// Error implements error.
+func (t redisText) Error() string { return string(t) }
+
+// because says in Redis' words what failed, and why.
+func because(err error, format string, args ...any) error {
+	return &failure{what: redisText(fmt.Sprintf(format, args...)), err: err}
+}
+
+type failure struct {
+	what redisText
+	err  error
+}
+
+// Error implements error.
+func (f *failure) Error() string { return string(f.what) + ": " + f.err.Error() }
+
+// Unwrap is why.
+func (f *failure) Unwrap() error { return f.err }

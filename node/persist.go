@@ -3,7 +3,6 @@ package node
 import (
 	"bufio"
 	"context"
-	"errors"
 	"os"
 	"path/filepath"
 	"sync"
@@ -97,7 +96,7 @@ func (s *saver) foreground() error {
 }
 
 // errSaving says that another snapshot is being written.
-var errSaving = errors.New("Background save already in progress")
+const errSaving = redisText("Background save already in progress")
 
 func (s *saver) begin() (context.Context, bool) {
 	s.mu.Lock()

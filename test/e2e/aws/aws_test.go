@@ -319,3 +319,30 @@ func kill(t *testing.T, pid int) {
 		t.Fatal(err)
 	}
 }
+
+// TestPorts: with one address for everything, each endpoint has a port, and keeps it when its primary dies.
+func TestPorts(t *testing.T) {
+	l := harness.Start(t, harness.Options{Args: []string{"--addresses", "ports", "--ports", "28610-28650"}})
+	cli(t, l, nil, "create-replication-group", "--replication-group-id", "web", "--replication-group-description", "d",
+		"--cache-node-type", "cache.t3.micro", "--num-cache-clusters", "3", "--automatic-failover-enabled")
+	cache := l.WaitAvailable("web")
+	seen := map[uint16]bool{}
+	for _, n := range cache.Nodes {
+		seen[n.Address.Port()] = true
+	}
+	if seen[cache.Primary.Port()] = true; len(seen) != 4 || cache.Primary.Addr().String() != "127.0.0.1" {
+		t.Fatalf("endpoints %+v", cache)
+	}
+	tr := writeForever(t, describe(t, l, "web"))
+	defer tr.stop()
+	tr.check()
+	for _, n := range cache.Nodes {
+		if n.Role == "primary" {
+			kill(t, n.PID)
+		}
+	}
+	tr.check()
+	if after := l.WaitAvailable("web"); after.Primary != cache.Primary {
+		t.Errorf("primary endpoint %v, then %v", cache.Primary, after.Primary)
+	}
+}

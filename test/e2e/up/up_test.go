@@ -236,7 +236,7 @@ func TestRefusals(t *testing.T) {
 		"zones":          {args: []string{"--zones", "a,a"}, want: "is named twice"},
 		"ports":          {args: []string{"--addresses", "ports", "--ports", "5000"}, want: "is not a range of ports"},
 		"advertise":      {args: []string{"--addresses", "ports", "--advertise", ""}, want: "no host to advertise"},
-		"several ports":  {args: []string{"--addresses", "ports"}, want: "cannot listen on several ports yet"},
+		"several ports":  {args: []string{"--addresses", "ports", "--driver", "redis=" + harness.RedisServer(t)}, want: "have only one"},
 		"driver":         {args: []string{"--driver", "redis=/nowhere/redis-server"}, want: "/nowhere/redis-server"},
 		"engine":         {args: []string{"--driver", "mysql=" + redisServer}, want: `engine "mysql" is unknown`},
 		"file":           {data: file, want: "it is a file, not a folder"},
