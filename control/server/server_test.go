@@ -95,10 +95,13 @@ func TestStartFails(t *testing.T) {
 	}
 	defer taken.Close()
 	for want, change := range map[errs.Kind]func(*Config){
-		errs.InUse:    func(c *Config) { c.Listen = taken.Addr().String() },
-		errs.NotBuilt: func(c *Config) { c.Addresses, c.Advertise, c.FirstPort, c.LastPort = AddressesPorts, "::1", 1, 2 },
-		errs.Invalid:  func(c *Config) { c.Drivers = map[string]string{"mysql": c.NodeBinary} },
-		errs.Limit:    func(c *Config) { c.Zones = strings.Split("a b c d e f g h i j k l m n o p", " ") },
+		errs.InUse: func(c *Config) { c.Listen = taken.Addr().String() },
+		errs.NotBuilt: func(c *Config) { // a foreign server has one port
+			c.Addresses, c.Advertise, c.FirstPort, c.LastPort = AddressesPorts, "::1", 1, 2
+			c.Drivers = map[string]string{"redis": c.NodeBinary}
+		},
+		errs.Invalid: func(c *Config) { c.Drivers = map[string]string{"mysql": c.NodeBinary} },
+		errs.Limit:   func(c *Config) { c.Zones = strings.Split("a b c d e f g h i j k l m n o p", " ") },
 	} {
 		cfg := testConfig(t)
 		change(&cfg)
