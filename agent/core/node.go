@@ -18,7 +18,7 @@ const (
 	// restartMax the longest wait between the restarts in such a series.
 	shortLife    = 5 * time.Second
 	restartAfter = 100 * time.Millisecond
-	restartMax   = 10 * time.Second
+	restartMax   = time.Second
 	// maxDone is how many finished tasks are remembered.
 	maxDone = 16
 )

@@ -165,3 +165,21 @@ func missing(addr string, keys []string) (int, error) {
 	}
 	return lost, nil
 }
+
+// command runs a command without arguments that answers OK.
+func command(addr, name string) error {
+	c, err := net.DialTimeout("tcp", addr, time.Second)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(30 * time.Second))
+	if _, err := fmt.Fprintf(c, "%s\r\n", name); err != nil {
+		return err
+	}
+	line, err := bufio.NewReader(c).ReadString('\n')
+	if err == nil && line != "+OK\r\n" {
+		err = fmt.Errorf("%s answered %q", name, line)
+	}
+	return err
+}
