@@ -109,7 +109,7 @@ func NewNative(path string) *Native {
 		SharedAddress: true, ManyPorts: true, AdminSocket: true, HidesUsers: true,
 		// It answers on a loop of its own whatever its clients do; only a machine that has no time for it makes it late. A
 		// process that was stopped is seen at once, by its state.
-		HangTimeout: 1500 * time.Millisecond,
+		HangTimeout: 3 * time.Second,
 		// It answers only when its data is loaded.
 		StartTimeout: 10 * time.Minute,
 		ReadsRDB:     12, WritesRDB: 11}}}
