@@ -2,7 +2,6 @@ package engine
 
 import (
 	"fmt"
-	"math"
 	"strings"
 	"sync/atomic"
 
@@ -330,17 +329,8 @@ func clientPause(c *spec.Call) {
 			return
 		}
 	}
-	ms, ok := resp.ParseInt(c.Args[2])
+	ms, ok := c.Timeout(c.Args[2])
 	if !ok {
-		c.Out.Error("ERR timeout is not an integer or out of range")
-		return
-	}
-	if ms < 0 {
-		c.Out.Error("ERR timeout is negative")
-		return
-	}
-	if ms > math.MaxInt64-c.Now {
-		c.Out.Error("ERR timeout is out of range")
 		return
 	}
 	c.Engine.(*Executor).e.Pause(c.Now+ms, all)

@@ -332,7 +332,7 @@ func (n *Node) replicationSettings() replication.Settings {
 		Password: c.get("masterauth").string(), ReadOnly: c.get("replica-read-only").bool(), ServeStale: c.get("replica-serve-stale-data").bool(),
 		Timeout: sec("repl-timeout"), PingEvery: sec("repl-ping-replica-period"), ReplicaLimit: lim["replica"].hard,
 		MinReplicas: int(c.get("min-replicas-to-write").int()), MinReplicasLag: sec("min-replicas-max-lag"),
-		ReplicaPriority: int(c.get("replica-priority").int()), BacklogTTL: sec("repl-backlog-ttl"), BacklogSize: c.get("repl-backlog-size").int(), TempDir: n.dir()}
+		BacklogTTL: sec("repl-backlog-ttl"), BacklogSize: c.get("repl-backlog-size").int(), TempDir: n.dir()}
 }
 
 // checkDir: files that can't be written should be known of before the first snapshot.

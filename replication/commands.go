@@ -1,7 +1,6 @@
 package replication
 
 import (
-	"math"
 	"net"
 	"sort"
 	"strconv"
@@ -151,17 +150,8 @@ func (m *Manager) waitRun(c *spec.Call) {
 	if !ok {
 		return
 	}
-	ms, ok := resp.ParseInt(c.Args[2])
+	ms, ok := c.Timeout(c.Args[2])
 	if !ok {
-		c.Out.Error("ERR timeout is not an integer or out of range")
-		return
-	}
-	if ms < 0 {
-		c.Out.Error("ERR timeout is negative")
-		return
-	}
-	if ms > math.MaxInt64-c.Now {
-		c.Out.Error("ERR timeout is out of range")
 		return
 	}
 	if m.Engine.Gate()&engine.GateReplica != 0 {

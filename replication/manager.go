@@ -35,22 +35,21 @@ type Data interface {
 
 // Settings are the configuration parameters that replication obeys. They are read anew whenever they matter.
 type Settings struct {
-	Port            int    // what a replica announces
-	AnnounceIP      string // replica-announce-ip
-	User, Password  string // masteruser, masterauth
-	ReadOnly        bool   // replica-read-only
-	ServeStale      bool   // replica-serve-stale-data
-	Timeout         time.Duration
-	PingEvery       time.Duration
-	ReplicaLimit    int64 // hard limit of a replica's unsent bytes; 0: none
-	ReplicaSoft     int64 // a replica that has more unsent for ReplicaSoftFor is cut; 0: none
-	ReplicaSoftFor  time.Duration
-	MinReplicas     int
-	MinReplicasLag  time.Duration
-	ReplicaPriority int
-	BacklogTTL      time.Duration
-	BacklogSize     int64
-	TempDir         string
+	Port           int    // what a replica announces
+	AnnounceIP     string // replica-announce-ip
+	User, Password string // masteruser, masterauth
+	ReadOnly       bool   // replica-read-only
+	ServeStale     bool   // replica-serve-stale-data
+	Timeout        time.Duration
+	PingEvery      time.Duration
+	ReplicaLimit   int64 // hard limit of a replica's unsent bytes; 0: none
+	ReplicaSoft    int64 // a replica that has more unsent for ReplicaSoftFor is cut; 0: none
+	ReplicaSoftFor time.Duration
+	MinReplicas    int
+	MinReplicasLag time.Duration
+	BacklogTTL     time.Duration
+	BacklogSize    int64
+	TempDir        string
 }
 
 // Config is what a Manager is made of.

@@ -1,6 +1,8 @@
 package spec
 
 import (
+	"math"
+
 	"github.com/larder-cache/larder/store/keyspace"
 	"github.com/larder-cache/larder/wire/resp"
 )
@@ -124,4 +126,21 @@ func (c *Call) Int(arg []byte) (int64, bool) {
 		c.Out.Error(ErrNotInt)
 	}
 	return n, ok
+}
+
+// Timeout reads an argument as a time to wait in milliseconds, such that Now plus it is a point in time; false after it has
+// answered the error.
+func (c *Call) Timeout(arg []byte) (ms int64, ok bool) {
+	ms, ok = resp.ParseInt(arg)
+	switch {
+	case !ok:
+		c.Out.Error("ERR timeout is not an integer or out of range")
+	case ms < 0:
+		c.Out.Error("ERR timeout is negative")
+	case ms > math.MaxInt64-c.Now:
+		c.Out.Error("ERR timeout is out of range")
+	default:
+		return ms, true
+	}
+	return 0, false
 }
