@@ -104,7 +104,7 @@ func (x *Executor) Expired(ent keyspace.Entry) bool {
 
 // mayExpire: a replica waits for its primary's DEL, and during a pause or a load nothing may change.
 func (x *Executor) mayExpire() bool {
-	return x.e.Gate()&(GateReplica|GateLoading|GatePauseWrite|GatePauseAll) == 0
+	return x.e.Gate()&(GateReplica|GateLoading|GatePauseWrite|GatePauseAll|holdsWrites) == 0
 }
 
 var del = []byte("DEL")
@@ -214,5 +214,8 @@ func (x *Executor) FlushedDB(db int) {
 		if x.held.has(i) {
 			x.e.shards[i].touchAll(db)
 		}
+	}
+	if db < 0 && x.e.Flushed != nil {
+		x.e.Flushed(x, x.client)
 	}
 }

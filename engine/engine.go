@@ -49,6 +49,12 @@ const (
 	GateFewReplicas
 	// GateDiskError: the last snapshot failed and stop-writes-on-bgsave-error is yes.
 	GateDiskError
+	// GateHoldWrites: a failover is under way, and writes wait for its end.
+	GateHoldWrites
+	// GatePreImages: so much waits for snapshots that writes wait until it is less. It alone changes outside Barrier.
+	GatePreImages
+	// GateAsyncLoading: new data is being loaded beside the old, which is still served.
+	GateAsyncLoading
 )
 
 // Config is what an Engine is made of.
@@ -64,6 +70,8 @@ type Config struct {
 	// Events gets keyspace events; nil while nobody wants any.
 	Events func(db int, class byte, event string, key []byte)
 	Seed   uint64 // of the executors' chance
+	// Flushed is called when FLUSHALL has emptied all databases, with all shards held; nil: nobody wants to know.
+	Flushed func(x *Executor, c *Client)
 	// Version is what HELLO tells.
 	Version string
 }
@@ -109,6 +117,7 @@ func New(cfg Config) *Engine {
 	e.clients.byID, e.clients.blocked = map[int64]*Client{}, map[*Client]struct{}{}
 	e.pause.parked = map[*Client]struct{}{}
 	e.stats.commands = make([]commandCounters, cfg.Table.Len())
+	cfg.Space.NotifyPreImages(e.preImagesFull)
 	return e
 }
 
@@ -122,7 +131,12 @@ func (e *Engine) SetGate(set, clear Gate) {
 
 // SetGateLocked is SetGate for a caller that is within Barrier already.
 func (e *Engine) SetGateLocked(set, clear Gate) {
-	e.gate.Store(uint32((e.Gate() &^ clear) | set))
+	e.changeGate(set, clear)
+}
+
+func (e *Engine) changeGate(set, clear Gate) {
+	for old := e.gate.Load(); !e.gate.CompareAndSwap(old, uint32(Gate(old)&^clear|set)); old = e.gate.Load() {
+	}
 }
 
 // Barrier runs fn with every shard held. fn must be short: nothing else runs meanwhile.

@@ -220,9 +220,15 @@ func (x *Executor) refusedAfter(c *Client, cmd *spec.Command, g Gate) (msg strin
 		return "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.", false
 	case g&GateLoading != 0 && lacks&spec.Loading != 0:
 		return "LOADING Redis is loading the dataset in memory", false
+	case g&GateAsyncLoading != 0 && has&spec.NoAsyncLoading != 0:
+		return "LOADING Redis is loading the dataset in memory", false
 	case g&GatePauseAll != 0 && !c.exempt() && !x.e.unpausable[cmd.ID()]:
 		return "", true
 	case g&GatePauseWrite != 0 && !c.exempt() && has&(spec.Write|spec.MayReplicate) != 0:
+		return "", true
+	case g&GateHoldWrites != 0 && has&(spec.Write|spec.MayReplicate) != 0:
+		return "", true
+	case write && g&GatePreImages != 0:
 		return "", true
 	}
 	return "", false

@@ -63,8 +63,8 @@ func (e *Engine) parkLocked(c *Client) {
 	e.pause.mu.Lock()
 	e.pause.parked[c] = struct{}{}
 	e.pause.mu.Unlock()
-	// A command without a key holds no shard: the pause may have ended in between.
-	if e.Gate()&(GatePauseAll|GatePauseWrite) == 0 {
+	// A command without a key holds no shard, and snapshots may have caught up under another shard: it may be over already.
+	if e.Gate()&(GatePauseAll|GatePauseWrite|holdsWrites) == 0 {
 		e.resumeParked()
 	}
 }

@@ -47,7 +47,8 @@ func (n *Node) serverCommands() []*spec.Command {
 		{Name: "save", Since: "1.0.0", Doc: "Synchronously saves the database(s) to disk.", Complex: "O(N) where N is the total number of keys in all databases",
 			Group: spec.Server, Arity: 1, Flags: admin | spec.NoAsyncLoading | spec.NoMulti, Run: n.saveRun},
 		{Name: "bgsave", Since: "1.0.0", Doc: "Asynchronously saves the database(s) to disk.", Complex: "O(1)", Group: spec.Server, Arity: -1,
-			Flags: admin | spec.NoAsyncLoading, Args: spec.Args(spec.Opt(spec.Token("SCHEDULE"))), Run: n.bgsaveRun},
+			Flags: admin | spec.NoAsyncLoading, Args: spec.Args(spec.Opt(spec.OneOf("operation", spec.Since("3.2.2", spec.Token("SCHEDULE")), spec.Since("8.1.0", spec.Token("CANCEL"))))),
+			History: [][2]string{{"3.2.2", "Added the `SCHEDULE` option."}, {"8.1.0", "Added the `CANCEL` option."}}, Run: n.bgsaveRun},
 		{Name: "lastsave", Since: "1.0.0", Doc: "Returns the Unix timestamp of the last successful save to disk.", Complex: "O(1)", Group: spec.Server, Arity: 1,
 			Flags: spec.Loading | spec.Stale | spec.Fast, Categories: spec.CatAdmin | spec.CatDangerous, Tips: []string{"nondeterministic_output"}, Run: n.lastsaveRun},
 		{Name: "shutdown", Since: "1.0.0", Doc: "Synchronously saves the database(s) to disk and shuts down the Redis server.",
@@ -161,6 +162,9 @@ func (n *Node) apply(changed map[string]bool) (string, error) {
 	if changed["replica-read-only"] || changed["replica-serve-stale-data"] || changed["client-output-buffer-limit"] {
 		n.repl.ApplySettings()
 	}
+	if changed["save"] || changed["stop-writes-on-bgsave-error"] {
+		n.saver.gate()
+	}
 	if changed["requirepass"] {
 		n.acl.SetDefaultPassword(n.cfg.get("requirepass").string())
 	}
@@ -187,16 +191,6 @@ func configRewrite(c *spec.Call) {
 	c.Out.Error("ERR CONFIG REWRITE is not built in this version")
 }
 
-func (n *Node) saveRun(c *spec.Call) {
-	n.later(c, func() error { return n.saver.foreground() }, func(out *resp.Writer, err error) {
-		if err != nil {
-			out.Error("ERR " + err.Error())
-			return
-		}
-		out.OK()
-	})
-}
-
 // later answers a command when fn is done, which may take long: the other connections of the loop go on.
 func (n *Node) later(c *spec.Call, fn func() error, reply func(*resp.Writer, error)) {
 	cl, b := c.Session.(*engine.Client), &engine.Block{}
@@ -208,29 +202,6 @@ func (n *Node) later(c *spec.Call, fn func() error, reply func(*resp.Writer, err
 		cl.Unblock(b, func(out *resp.Writer) { reply(out, err) })
 	}()
 }
-
-func (n *Node) bgsaveRun(c *spec.Call) {
-	schedule := len(c.Args) == 2 && spec.EqualFold(c.Args[1], "schedule")
-	if len(c.Args) > 1 && !schedule {
-		c.Out.Error(spec.ErrSyntax)
-		return
-	}
-	switch {
-	// The snapshot begins with all shards held, and EXEC holds some: it begins right after.
-	case c.Session.InMulti():
-		n.done.Add(1)
-		go func() { defer n.done.Done(); n.saver.background() }()
-		c.Out.Simple("Background saving started")
-	case n.saver.background():
-		c.Out.Simple("Background saving started")
-	case schedule && n.saver.schedule():
-		c.Out.Simple("Background saving scheduled")
-	default:
-		c.Out.Error("ERR Background save already in progress")
-	}
-}
-
-func (n *Node) lastsaveRun(c *spec.Call) { c.Out.Int(n.saver.status().lastSave.Unix()) }
 
 func (n *Node) shutdownRun(c *spec.Call) {
 	opts, ok := c.Options(1)

@@ -6,171 +6,61 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"sync/atomic"
 
-	"github.com/larder-cache/larder/base/errs"
 	"github.com/larder-cache/larder/engine"
 	"github.com/larder-cache/larder/persist/rdb"
 	"github.com/larder-cache/larder/replication"
 	"github.com/larder-cache/larder/store/keyspace"
 )
 
-// walkBudget is how many bytes a walker takes out of a shard under one hold of its lock: some tens of microseconds' work.
-const walkBudget = 32 << 10
-
-// snapshot is the data of one instant, on its way out (replication.Snapshot).
-type snapshot struct {
-	n    *Node
-	walk *keyspace.Walk
-	db   int   // the stream's selected database at that instant, -1 if it must be said
-	used int64 // bytes of memory at that instant
-	keep bool  // the journal was on: the history is worth going on from
-	out  int   // the database selected in the file so far
+// loadProgress is how far a load is, for INFO.
+type loadProgress struct {
+	start, total, loaded, used atomic.Int64 // seconds since 1970; bytes, total 0 if not known; what the data took where it was saved
+	lastKeys, lastExpired      atomic.Int64 // of the last load
 }
 
-// Begin implements replication.Data. All shards are held.
-func (n *Node) Begin() (replication.Snapshot, error) { return n.begin() }
-
-func (n *Node) begin() (*snapshot, error) {
-	w, err := keyspace.NewWalk(n.space)
-	if err != nil {
-		return nil, err
-	}
-	return &snapshot{n: n, walk: w, db: n.journal.SelectedDB(), used: n.usedMemory(), keep: n.journal.On(), out: -1}, nil
+func (p *loadProgress) begin(nowSec, total int64) {
+	p.start.Store(nowSec)
+	p.total.Store(max(total, 0))
+	p.loaded.Store(0)
+	p.used.Store(0)
 }
 
-// Close implements replication.Snapshot.
-func (s *snapshot) Close() {
-	for i := range s.n.space.Shards() {
-		s.n.engine.WithShard(i, func(*keyspace.Shard) { s.walk.CloseShard(i) })
-	}
+// Empty implements replication.Data.
+func (n *Node) Empty() bool {
+	empty := true
+	n.engine.EachShard(func(s *keyspace.Shard) bool { empty = s.Len() == 0; return empty })
+	return empty
 }
 
-// WriteTo implements replication.Snapshot.
-func (s *snapshot) WriteTo(ctx context.Context, w io.Writer, version int, h replication.History, offset int64) error {
-	defer s.Close()
-	out := rdb.NewWriter(w, rdb.WriterOptions{Version: version, Compress: s.n.cfg.get("rdbcompression").bool(), Checksum: s.n.cfg.get("rdbchecksum").bool()})
-	if err := out.Header(s.aux(h, offset)); err != nil {
-		return err
-	}
-	for i := range s.n.space.Shards() {
-		if err := s.shard(ctx, out, i); err != nil {
-			return err
-		}
-	}
-	return out.Close()
-}
-
-func (s *snapshot) aux(h replication.History, offset int64) []rdb.Aux {
-	out := []rdb.Aux{
-		{Name: rdb.AuxRedisVer, Value: RedisVersion},
-		{Name: rdb.AuxRedisBits, Value: strconv.Itoa(strconv.IntSize)},
-		{Name: rdb.AuxCtime, Value: strconv.FormatInt(s.n.clock.Now().Unix(), 10)},
-		{Name: rdb.AuxUsedMem, Value: strconv.FormatInt(s.used, 10)},
-		{Name: rdb.AuxAOFBase, Value: "0"},
-	}
-	if s.keep {
-		out = append(out, rdb.Aux{Name: rdb.AuxReplStreamDB, Value: strconv.Itoa(max(s.db, 0))},
-			rdb.Aux{Name: rdb.AuxReplID, Value: h.ReplID}, rdb.Aux{Name: rdb.AuxReplOffset, Value: strconv.FormatInt(offset, 10)})
-	}
-	return out
-}
-
-// shard writes one shard's part. The items of a hold are copied out, and written with the shard free.
-func (s *snapshot) shard(ctx context.Context, out *rdb.Writer, i int) error {
-	var batch itemBatch
-	for done := false; !done; {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		batch.reset()
-		s.n.engine.WithShard(i, func(*keyspace.Shard) { done = s.walk.Step(i, walkBudget, batch.add) })
-		if err := batch.write(out, &s.out); err != nil {
-			return err
-		}
-	}
-	return batch.unfinished()
-}
-
-// itemBatch is copies of a walk's items.
-type itemBatch struct {
-	buf   []byte
-	items []copiedItem
-	long  []byte // a value that comes in several items, so far
-}
-
-type copiedItem struct {
-	db            int
-	expireAt      int64
-	keyEnd        int
-	start, end    int
-	offset, total int
-}
-
-func (b *itemBatch) reset() { b.buf, b.items = b.buf[:0], b.items[:0] }
-
-func (b *itemBatch) add(it *keyspace.Item) {
-	start := len(b.buf)
-	b.buf = append(b.buf, it.Key...)
-	keyEnd := len(b.buf)
-	b.buf = append(b.buf, it.Value...)
-	b.items = append(b.items, copiedItem{db: it.DB, expireAt: it.ExpireAt, start: start, keyEnd: keyEnd, end: len(b.buf), offset: it.Offset, total: it.Total})
-}
-
-func (b *itemBatch) write(out *rdb.Writer, selected *int) error {
-	for _, it := range b.items {
-		key, val := b.buf[it.start:it.keyEnd], b.buf[it.keyEnd:it.end]
-		if len(val) < it.total {
-			if it.offset == 0 {
-				b.long = make([]byte, 0, it.total)
-			}
-			b.long = append(b.long, val...)
-			if len(b.long) < it.total {
-				continue
-			}
-			val, b.long = b.long, nil
-		}
-		var meta rdb.Meta
-		if it.expireAt >= 0 {
-			meta.ExpireAtMs = max(it.expireAt, 1)
-		}
-		if it.db != *selected {
-			if err := out.SelectDB(it.db, 0, 0); err != nil {
-				return err
-			}
-			*selected = it.db
-		}
-		if err := out.String(key, val, meta); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (b *itemBatch) unfinished() error {
-	if b.long != nil {
-		return errs.Bugf("a snapshot's value of %d bytes ended early", cap(b.long))
-	}
-	return nil
-}
-
-// Check implements replication.Data: it reads an RDB file to its end, unless the node is empty and loses nothing by a bad one.
+// Check implements replication.Data: it reads an RDB file to its end.
 func (n *Node) Check(ctx context.Context, r io.Reader) error {
-	keys := 0
-	n.engine.EachShard(func(s *keyspace.Shard) bool { keys += s.Len(); return keys == 0 })
-	if keys == 0 {
-		return nil
-	}
 	return n.readRDB(ctx, r, func(ev *rdb.Event) error { return n.loadable(ev) })
 }
 
-// Load implements replication.Data: it replaces all data by an RDB file's. The engine's loading gate is set.
-func (n *Node) Load(ctx context.Context, r io.Reader) (streamDB int, err error) {
+// Load implements replication.Data.
+func (n *Node) Load(ctx context.Context, r io.Reader, size int64, beside bool) (replication.Loaded, error) {
+	n.progress.begin(n.clock.Now().Unix(), size)
+	if beside {
+		return n.loadBeside(ctx, r)
+	}
 	n.dropAll()
-	l, err := n.load(ctx, r)
+	l, err := n.load(ctx, r, n.engine.Put)
 	if err != nil {
 		n.dropAll() // half a data set is worse than none
 	}
-	return l.streamDB, err
+	return replication.Loaded{StreamDB: l.streamDB, Commit: func() {}}, err
+}
+
+// loadBeside loads beside the data that is there; Commit puts the new in the place of the old.
+func (n *Node) loadBeside(ctx context.Context, r io.Reader) (replication.Loaded, error) {
+	n.engine.DropShadow()
+	l, err := n.load(ctx, r, n.engine.PutShadow)
+	if err != nil {
+		n.engine.DropShadow()
+	}
+	return replication.Loaded{StreamDB: l.streamDB, Commit: n.engine.SwapShadowLocked}, err
 }
 
 // dropAll empties every database at once; the memory is freed in slices behind the scenes.
@@ -188,10 +78,14 @@ type loaded struct {
 	streamDB      int
 }
 
+// put stores a loaded key.
+type put func(db int, key, value []byte, expireAt int64)
+
 // load adds an RDB file's keys. Expired ones are left out on a primary; a replica keeps them until its primary deletes them.
-func (n *Node) load(ctx context.Context, in io.Reader) (loaded, error) {
+func (n *Node) load(ctx context.Context, in io.Reader, store put) (loaded, error) {
 	out := loaded{replOffset: -1}
 	keepExpired := n.engine.Gate()&engine.GateReplica != 0
+	slow := delay{n: n, param: "key-load-delay"}
 	err := n.readRDB(ctx, in, func(ev *rdb.Event) error {
 		if err := n.loadable(ev); err != nil {
 			return err
@@ -199,17 +93,31 @@ func (n *Node) load(ctx context.Context, in io.Reader) (loaded, error) {
 		switch ev.Kind {
 		case rdb.EventAux:
 			out.aux(ev.Aux)
+			n.noteUsed(ev.Aux)
 		case rdb.EventKey:
-			n.loadKey(&out, ev, keepExpired)
+			n.loadKey(&out, ev, keepExpired, store)
+			return slow.key(ctx)
 		}
 		return nil
 	})
+	n.progress.lastKeys.Store(out.keys)
+	n.progress.lastExpired.Store(out.expired)
 	return out, err
+}
+
+func (n *Node) noteUsed(a rdb.Aux) {
+	if a.Name != rdb.AuxUsedMem {
+		return
+	}
+	if v, err := strconv.ParseInt(a.Value, 10, 64); err == nil {
+		n.progress.used.Store(v)
+	}
 }
 
 // readRDB gives an RDB file's parts to fn, until it fails or the file ends.
 func (n *Node) readRDB(ctx context.Context, in io.Reader, fn func(*rdb.Event) error) error {
-	r := rdb.NewReader(in, rdb.ReaderOptions{SkipChecksum: !n.cfg.get("rdbchecksum").bool()})
+	// Packed encodings are looked into when asked for: what a client restores is always.
+	r := rdb.NewReader(in, rdb.ReaderOptions{SkipChecksum: !n.cfg.get("rdbchecksum").bool(), Deep: n.cfg.get("sanitize-dump-payload").string() == "yes"})
 	for {
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -218,6 +126,7 @@ func (n *Node) readRDB(ctx context.Context, in io.Reader, fn func(*rdb.Event) er
 		if err == io.EOF {
 			return nil
 		}
+		n.progress.loaded.Store(r.Offset())
 		if err == nil {
 			err = fn(&ev)
 		}
@@ -257,7 +166,7 @@ func (l *loaded) aux(a rdb.Aux) {
 	}
 }
 
-func (n *Node) loadKey(out *loaded, ev *rdb.Event, keepExpired bool) {
+func (n *Node) loadKey(out *loaded, ev *rdb.Event, keepExpired bool, store put) {
 	expireAt := int64(keyspace.NoExpiry)
 	if ev.Meta.ExpireAtMs != 0 {
 		if expireAt = ev.Meta.ExpireAtMs; !keepExpired && expireAt < n.clock.Now().UnixMilli() {
@@ -265,7 +174,7 @@ func (n *Node) loadKey(out *loaded, ev *rdb.Event, keepExpired bool) {
 			return
 		}
 	}
-	n.engine.Put(ev.DB, ev.Key, ev.Value.String, expireAt)
+	store(ev.DB, ev.Key, ev.Value.String, expireAt)
 	out.keys++
 }
 
@@ -278,5 +187,6 @@ func clipKey(k []byte) []byte {
 
 // usedMemory is what `used_memory` says: live blocks and index, the journal, and the connections' buffers.
 func (n *Node) usedMemory() int64 {
-	return n.space.Arena().Used() + n.journal.Memory() + n.shared.stats.buffers.Load()
+	waiting, _ := n.space.PreImages()
+	return n.space.Arena().Used() + waiting + n.journal.Memory() + n.shared.stats.buffers.Load()
 }

@@ -175,36 +175,6 @@ func infoMemory(n *Node, w *infoWriter) {
 	w.int("active_defrag_running", 0)
 }
 
-func infoPersistence(n *Node, w *infoWriter) {
-	st := n.saver.status()
-	w.bool("loading", n.loading())
-	w.int("async_loading", 0)
-	w.uint("rdb_changes_since_last_save", n.saver.dirty())
-	w.bool("rdb_bgsave_in_progress", st.running)
-	w.int("rdb_last_save_time", st.lastSave.Unix())
-	w.str("rdb_last_bgsave_status", okErr(st.lastOK))
-	w.int("rdb_last_bgsave_time_sec", seconds(st.count > 0 || !st.lastOK, int64(st.took.Seconds())))
-	w.int("rdb_current_bgsave_time_sec", seconds(st.running, int64(st.runningFor.Seconds())))
-	w.int("rdb_saves", st.count)
-	w.int("aof_enabled", 0)
-	w.int("aof_rewrite_in_progress", 0)
-	w.int("aof_rewrite_scheduled", 0)
-}
-
-func okErr(ok bool) string {
-	if ok {
-		return "ok"
-	}
-	return "err"
-}
-
-func seconds(known bool, v int64) int64 {
-	if known {
-		return v
-	}
-	return -1
-}
-
 func infoStats(n *Node, w *infoWriter) {
 	c, s, r := n.engine.Counters(), n.shared.stats, n.repl.Status()
 	w.int("total_connections_received", s.received.Load())
@@ -222,48 +192,6 @@ func infoStats(n *Node, w *infoWriter) {
 	w.uint("acl_access_denied_cmd", c.ACLDenied)
 	w.uint("total_error_replies", c.ErrorReplies)
 	w.uint("all_shard_locks", c.AllShardLocks)
-}
-
-func infoReplication(n *Node, w *infoWriter) {
-	st := n.repl.Status()
-	if f := st.Following; f != nil {
-		w.str("role", "slave")
-		w.str("master_host", f.Host)
-		w.int("master_port", int64(f.Port))
-		w.str("master_link_status", map[bool]string{true: "up", false: "down"}[f.Up])
-		w.int("master_last_io_seconds_ago", f.LastIOSeconds)
-		w.bool("master_sync_in_progress", f.Syncing)
-		w.int("slave_read_repl_offset", st.Offset)
-		w.int("slave_repl_offset", st.Offset)
-		if f.Syncing {
-			w.int("master_sync_total_bytes", max(f.Total, 0))
-			w.int("master_sync_read_bytes", f.Loaded)
-		}
-		if !f.Up {
-			w.int("master_link_down_since_seconds", f.DownSeconds)
-		}
-		w.int("slave_priority", n.cfg.get("replica-priority").int())
-		w.bool("slave_read_only", n.cfg.get("replica-read-only").bool())
-	} else {
-		w.str("role", "master")
-	}
-	w.int("connected_slaves", int64(len(st.Replicas)))
-	for i, r := range st.Replicas {
-		state := "send_bulk"
-		if r.Online {
-			state = "online"
-		}
-		w.str("slave"+strconv.Itoa(i), fmt.Sprintf("ip=%s,port=%d,state=%s,offset=%d,lag=%d", r.Host, r.Port, state, r.Ack, r.LagSeconds))
-	}
-	w.str("master_failover_state", "no-failover")
-	w.str("master_replid", st.History.ReplID)
-	w.str("master_replid2", st.History.ReplID2)
-	w.int("master_repl_offset", st.Offset)
-	w.int("second_repl_offset", st.History.SecondOffset)
-	w.bool("repl_backlog_active", st.BacklogOn)
-	w.int("repl_backlog_size", st.Backlog)
-	w.int("repl_backlog_first_byte_offset", st.First)
-	w.int("repl_backlog_histlen", st.Histlen)
 }
 
 func infoCPU(_ *Node, w *infoWriter) {

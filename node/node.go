@@ -60,6 +60,7 @@ type Node struct {
 	repl    *replication.Manager
 	saver   *saver
 
+	progress  loadProgress
 	shared    *shared
 	loops     loops
 	adminLoop loops // its own, so that a node answers the control plane whatever its clients do
@@ -75,7 +76,7 @@ type Node struct {
 	peak     peakMemory
 }
 
-// New makes a node from a configuration, and loads its snapshot. It serves nobody yet: Serve does.
+// New makes a node from a configuration. It serves nobody yet: Serve does.
 func New(cfg *Config, logTo io.Writer, clk clock.Clock) (*Node, error) {
 	n := &Node{cfg: cfg, clock: clk, started: clk.Now(), shutdown: make(chan struct{})}
 	if err := checkDir(n.dir()); err != nil {
@@ -99,7 +100,7 @@ func New(cfg *Config, logTo io.Writer, clk clock.Clock) (*Node, error) {
 	if err := n.buildLoops(); err != nil {
 		return nil, err
 	}
-	return n, n.loadAtStart()
+	return n, nil
 }
 
 func randomSeeds() (seed [3]uint64, err error) {
@@ -147,7 +148,7 @@ func (n *Node) buildEngine(seed uint64, rnd *mrand.Rand) (err error) {
 		return err
 	}
 	n.engine = engine.New(engine.Config{Space: n.space, Shards: n.space.Shards(), Journal: n.journal, Table: n.table, ACL: n.acl, Clock: n.clock,
-		Memory: n.memoryBound, Seed: seed, Version: RedisVersion})
+		Memory: n.memoryBound, Flushed: n.flushed, Seed: seed, Version: RedisVersion})
 	n.repl.Engine = n.engine
 	n.cycle = n.engine.NewCycle()
 	n.shared.engine = n.engine
@@ -212,8 +213,33 @@ func (n *Node) memoryBound() (used, limit int64) {
 	return n.usedMemory(), limit
 }
 
-// Serve opens the addresses and starts the background work. It returns once clients can connect.
+// Serve opens the addresses, loads the snapshot that is there, and starts the background work. While it loads, clients can connect and are told so.
 func (n *Node) Serve() error {
+	n.engine.SetGate(engine.GateLoading, 0)
+	if err := n.open(); err != nil {
+		return err
+	}
+	n.done.Add(1)
+	go func() { defer n.done.Done(); n.cron() }()
+	if err := n.loadAtStart(); err != nil {
+		select {
+		case <-n.shutdown:
+			return nil // told to end while it was loading
+		default:
+			return err
+		}
+	}
+	n.engine.SetGate(0, engine.GateLoading)
+	if f := strings.Fields(n.cfg.get("replicaof").string()); len(f) == 2 && !strings.EqualFold(f[0], "no") {
+		n.repl.Follow(f[0], atoi(f[1]))
+	}
+	n.done.Add(1)
+	go func() { defer n.done.Done(); n.background() }()
+	return nil
+}
+
+// open opens all listeners.
+func (n *Node) open() error {
 	if path := n.cfg.get("admin-socket").string(); path != "" {
 		if err := n.listeners.openUnix(path, 0o600, true); err != nil {
 			return because(err, "Failed listening on admin-socket %s", path)
@@ -224,16 +250,7 @@ func (n *Node) Serve() error {
 			return because(err, "Failed listening on unix socket %s", path)
 		}
 	}
-	if err := n.listen(); err != nil {
-		return err
-	}
-	if f := strings.Fields(n.cfg.get("replicaof").string()); len(f) == 2 && !strings.EqualFold(f[0], "no") {
-		n.repl.Follow(f[0], atoi(f[1]))
-	}
-	n.done.Add(2)
-	go func() { defer n.done.Done(); n.cron() }()
-	go func() { defer n.done.Done(); n.background() }()
-	return nil
+	return n.listen()
 }
 
 // listen makes the open addresses those of bind and port.
@@ -327,7 +344,10 @@ func (n *Node) replicationSettings() replication.Settings {
 		port = c.get("port").int()
 	}
 	lim, _ := parseOutputLimits(c.get("client-output-buffer-limit").string())
-	return replication.Settings{Port: int(port), AnnounceIP: c.get("replica-announce-ip").string(), User: c.get("masteruser").string(),
+	return replication.Settings{Diskless: c.get("repl-diskless-sync").bool(), DisklessDelay: sec("repl-diskless-sync-delay"),
+		DisklessMax: int(c.get("repl-diskless-sync-max-replicas").int()), DisableNoDelay: c.get("repl-disable-tcp-nodelay").bool(),
+		Load: replication.LoadMode(c.get("repl-diskless-load").int()), // its values are in that order
+		Port: int(port), AnnounceIP: c.get("replica-announce-ip").string(), User: c.get("masteruser").string(),
 		ReplicaSoft: lim["replica"].soft, ReplicaSoftFor: time.Duration(lim["replica"].softSeconds) * time.Second,
 		Password: c.get("masterauth").string(), ReadOnly: c.get("replica-read-only").bool(), ServeStale: c.get("replica-serve-stale-data").bool(),
 		Timeout: sec("repl-timeout"), PingEvery: sec("repl-ping-replica-period"), ReplicaLimit: lim["replica"].hard,
@@ -423,12 +443,28 @@ func (n *Node) loadAtStart() error {
 	}
 	defer f.Close()
 	begin := n.clock.MonoNanos()
-	l, err := n.load(n.ctx, f)
+	size := int64(0)
+	if fi, err := f.Stat(); err == nil {
+		size = fi.Size()
+	}
+	n.progress.begin(n.clock.Now().Unix(), size)
+	ctx, cancel := context.WithCancel(n.ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-n.shutdown:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	l, err := n.load(ctx, f, n.engine.Put)
 	if err != nil {
+		n.log.Warn("Wrong or unreadable RDB file: " + err.Error())
 		return because(err, "Fatal error loading the DB, check server logs. Exiting: %s", path)
 	}
 	n.log.Info(fmt.Sprintf("Done loading RDB, keys loaded: %d, keys expired: %d.", l.keys, l.expired))
 	n.log.Info(fmt.Sprintf("DB loaded from disk: %.3f seconds", clock.SinceMono(n.clock, begin).Seconds()))
+	n.saver.loaded()
 	if l.expired == 0 {
 		n.repl.Restore(l.replID, l.replOffset, l.streamDB)
 	}

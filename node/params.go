@@ -68,6 +68,12 @@ var params = []param{
 	{name: "rdbcompression", kind: kindBool, def: "yes"},
 	{name: "rdbchecksum", kind: kindBool, def: "yes", immutable: true},
 	{name: "stop-writes-on-bgsave-error", kind: kindBool, def: "yes"},
+	{name: "rdb-save-incremental-fsync", kind: kindBool, def: "yes"},
+	{name: "rdb-del-sync-files", kind: kindBool, def: "no"}, // a full resync leaves no file behind either way
+	{name: "rdb-key-save-delay", kind: kindInt, def: "0", min: math.MinInt32, max: math.MaxInt32},
+	{name: "key-load-delay", kind: kindInt, def: "0", min: math.MinInt32, max: math.MaxInt32},
+	{name: "loading-process-events-interval-bytes", kind: kindInt, def: "2097152", min: 1024, max: math.MaxInt32}, // events are processed at any time
+	{name: "sanitize-dump-payload", kind: kindEnum, def: "no", enum: []string{"no", "yes", "clients"}},
 	{name: "appendonly", kind: kindBool, def: "no", only: []string{"no"}},
 	{name: "appendfsync", kind: kindEnum, def: "everysec", enum: []string{"everysec", "always", "no"}},
 	{name: "no-appendfsync-on-rewrite", kind: kindBool, def: "no"},
@@ -83,7 +89,13 @@ var params = []param{
 	{name: "replica-announce-port", alias: "slave-announce-port", kind: kindInt, def: "0", max: 65535},
 	{name: "repl-diskless-sync", kind: kindBool, def: "yes"},
 	{name: "repl-diskless-sync-delay", kind: kindInt, def: "0", max: math.MaxInt32},
-	{name: "repl-diskless-load", kind: kindEnum, def: "disabled", enum: []string{"disabled", "on-empty-db", "swapdb"}, only: []string{"disabled"}},
+	{name: "repl-diskless-sync-max-replicas", kind: kindInt, def: "0", max: math.MaxInt32},
+	{name: "repl-diskless-load", kind: kindEnum, def: "disabled", enum: []string{"disabled", "on-empty-db", "swapdb", "flush-before-load"}},
+	{name: "dual-channel-replication-enabled", kind: kindBool, def: "no"}, // accepted: what REPLCONF capa negotiates is the one channel
+	{name: "replica-announced", kind: kindBool, def: "yes"},
+	{name: "replica-lazy-flush", alias: "slave-lazy-flush", kind: kindBool, def: "yes"},
+	{name: "replica-ignore-maxmemory", alias: "slave-ignore-maxmemory", kind: kindBool, def: "yes"},
+	{name: "replica-ignore-disk-write-errors", kind: kindBool, def: "no"}, // a replica obeys its primary, whatever its disk does
 	{name: "repl-disable-tcp-nodelay", kind: kindBool, def: "no"},
 	{name: "repl-backlog-size", kind: kindMemory, def: "10mb", min: 16 << 10, max: noLimit},
 	{name: "repl-backlog-ttl", kind: kindInt, def: "3600", max: math.MaxInt32},

@@ -46,6 +46,9 @@ func (f *follower) stream(ctx context.Context, nc net.Conn, in *bufio.Reader) er
 	s.lim.MaxBulk = 1 << 40 // the primary has checked what it passes on
 	s.cl.SetDB(max(f.m.Journal.SelectedDB(), 0))
 	for {
+		if err := f.m.Engine.AwaitPreImages(ctx); err != nil {
+			return err
+		}
 		nc.SetReadDeadline(f.m.Clock.Now().Add(f.m.Settings().Timeout))
 		s.grow()
 		n, err := in.Read(s.buf[len(s.buf):cap(s.buf)])

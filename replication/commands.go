@@ -29,6 +29,10 @@ func (m *Manager) Commands() []*spec.Command {
 			Arity: 3, Flags: admin | spec.Stale | spec.NoAsyncLoading | spec.NoMulti, Deprecated: "5.0.0", Instead: "`REPLICAOF`", Args: follow, Run: m.replicaofRun},
 		{Name: "role", Since: "2.8.12", Doc: "Returns the replication role.", Complex: "O(1)", Group: spec.Server, Arity: 1,
 			Flags: spec.NoScript | spec.Loading | spec.Stale | spec.Fast, Categories: spec.CatAdmin | spec.CatDangerous, Run: m.roleRun},
+		{Name: "failover", Since: "6.2.0", Doc: "Starts a coordinated failover from a server to one of its replicas.", Complex: "O(1)", Group: spec.Server,
+			Arity: -1, Flags: admin | spec.Stale | spec.NoMulti, Args: spec.Args(
+				spec.Opt(spec.Block("target", spec.Token("TO"), spec.Str("host"), spec.Int("port"), spec.Opt(spec.Token("FORCE")))),
+				spec.Opt(spec.Token("ABORT")), spec.Opt(spec.Int("TIMEOUT"))), Run: m.failoverRun},
 		{Name: "wait", Since: "3.0.0", Doc: "Blocks until the asynchronous replication of all preceding write commands sent by the connection is completed.",
 			// It may put a command into the stream, which only a primary does: shard 0 keeps the role as it is meanwhile.
 			Complex: "O(1)", Group: spec.Generic, Arity: 3, Flags: spec.Blocking, Scope: spec.ShardZero, Tips: []string{"request_policy:all_shards", "response_policy:agg_min"},
@@ -38,14 +42,22 @@ func (m *Manager) Commands() []*spec.Command {
 
 func (m *Manager) psyncRun(c *spec.Call) {
 	off, ok := c.Int(c.Args[2])
-	if ok {
-		m.psync(c, string(c.Args[1]), off, false)
+	if !ok {
+		return
 	}
+	if len(c.Args) > 3 && spec.EqualFold(c.Args[3], "failover") && !m.takeOver(c, string(c.Args[1])) {
+		return
+	}
+	m.psync(c, string(c.Args[1]), off, false)
 }
 
 func (m *Manager) syncRun(c *spec.Call) { m.psync(c, "?", -1, true) }
 
 func (m *Manager) replicaofRun(c *spec.Call) {
+	if m.failingOver() {
+		c.Out.Error("ERR REPLICAOF not allowed while failing over.")
+		return
+	}
 	if spec.EqualFold(c.Args[1], "no") && spec.EqualFold(c.Args[2], "one") {
 		if m.Promote() {
 			m.Log.Info("PRIMARY MODE enabled")
@@ -124,7 +136,7 @@ func (m *Manager) roleRun(c *spec.Call) {
 	c.Out.Int(st.Offset)
 	online := st.Replicas[:0:0]
 	for _, r := range st.Replicas {
-		if r.Online {
+		if r.State == stateOnline {
 			online = append(online, r)
 		}
 	}
@@ -190,7 +202,7 @@ func (m *Manager) acked(offset int64) int {
 func (m *Manager) ackedLocked(offset int64) int {
 	n := 0
 	for r := range m.replicas {
-		if r.online && r.ack >= offset {
+		if r.online() && r.ack >= offset {
 			n++
 		}
 	}
@@ -241,6 +253,9 @@ type Status struct {
 	Backlog   int64 // configured size, bytes
 	First     int64 // the oldest offset in the backlog, counted from 1
 	Histlen   int64
+	// GoodReplicas are those that count for min-replicas-to-write.
+	GoodReplicas int
+	Failover     string // master_failover_state
 }
 
 // Following is a replica's link.
@@ -253,13 +268,14 @@ type Following struct {
 	LastIOSeconds int64 // -1: never
 	DownSeconds   int64
 	Loaded, Total int64 // of the snapshot that is being received; Total -1: not known
+	SyncIOSeconds int64 // since something of it came
 }
 
 // ReplicaStatus is one replica as its primary sees it.
 type ReplicaStatus struct {
 	Host       string
 	Port       int
-	Online     bool
+	State      string // wait_bgsave, send_bulk, online
 	Ack        int64
 	LagSeconds int64
 	ClientID   int64
@@ -274,17 +290,27 @@ func (m *Manager) Status() Status {
 	st := Status{History: m.history, Offset: end, Counts: m.counts, BacklogOn: m.Journal.On(), First: first + 1, Histlen: end - first}
 	if f := m.follow; f != nil {
 		st.Following = &Following{Host: f.host, Port: f.port, State: f.state, Up: f.up, Syncing: f.state == linkSync, LastIOSeconds: -1,
-			DownSeconds: int64(now.Sub(f.downAt).Seconds()), Loaded: f.loaded, Total: f.total}
+			DownSeconds: int64(now.Sub(f.downAt).Seconds()), Loaded: f.loaded, Total: f.total,
+			SyncIOSeconds: int64(now.Sub(f.lastIO).Seconds())}
 		if f.up {
 			st.Following.LastIOSeconds = int64(now.Sub(f.lastIO).Seconds())
 		}
 	}
+	s := m.Settings()
+	st.Failover = m.failover.name()
+	st.GoodReplicas = m.goodLocked(now, s)
 	for r := range m.replicas {
-		st.Replicas = append(st.Replicas, ReplicaStatus{Host: r.host(), Port: r.hello.port, Online: r.online, Ack: r.ack,
-			LagSeconds: int64(now.Sub(r.ackAt).Seconds()), ClientID: r.client.ID()})
+		rs := ReplicaStatus{Host: r.host(), Port: r.hello.port, State: r.state, Ack: r.ack, ClientID: r.client.ID()}
+		if rs.State == "" {
+			rs.State = stateWait
+		}
+		if r.online() {
+			rs.LagSeconds = int64(now.Sub(r.ackAt).Seconds())
+		}
+		st.Replicas = append(st.Replicas, rs)
 	}
 	sort.Slice(st.Replicas, func(i, j int) bool { return st.Replicas[i].ClientID < st.Replicas[j].ClientID })
-	st.Backlog = m.Settings().BacklogSize
+	st.Backlog = s.BacklogSize
 	return st
 }
 

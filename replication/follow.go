@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,6 +15,7 @@ import (
 
 	"github.com/larder-cache/larder/base/clock"
 	"github.com/larder-cache/larder/base/limits"
+	"github.com/larder-cache/larder/base/vfs"
 	"github.com/larder-cache/larder/engine"
 	"github.com/larder-cache/larder/persist/rdb"
 	"github.com/larder-cache/larder/wire/resp"
@@ -29,6 +30,9 @@ type follower struct {
 	ended  chan struct{}
 
 	x *engine.Executor
+
+	// failover makes the next PSYNC one that asks the other node to take over; nil from when it has answered. For the link's goroutine.
+	failover *failover
 
 	// apply is held while a piece of the stream is run and appended: whoever holds it sees the data and the offset agree.
 	apply sync.Mutex
@@ -55,15 +59,18 @@ const (
 )
 
 // Follow makes the node a replica of another one, or, if it is one already, of that one instead. It returns at once.
-func (m *Manager) Follow(host string, port int) {
+func (m *Manager) Follow(host string, port int) { m.followAs(host, port, nil) }
+
+// followAs is Follow; fo is the failover that it is a part of, if it is one: the other node is asked to take over.
+func (m *Manager) followAs(host string, port int, fo *failover) {
 	m.role.Lock()
 	defer m.role.Unlock()
-	if m.follows(host, port) || m.ctx.Err() != nil {
+	if m.follows(host, port) || m.ctx.Err() != nil || fo != nil && !m.still(fo) {
 		return
 	}
 	m.leave()
 	ctx, cancel := context.WithCancel(m.ctx)
-	f := &follower{m: m, host: host, port: port, cancel: cancel, ended: make(chan struct{}), state: linkConnect, downAt: m.Clock.Now(), total: -1}
+	f := &follower{m: m, host: host, port: port, cancel: cancel, ended: make(chan struct{}), state: linkConnect, downAt: m.Clock.Now(), total: -1, failover: fo}
 	f.x = m.Engine.NewExecutor()
 	s := m.Settings()
 	m.Engine.Barrier(func() {
@@ -85,6 +92,13 @@ func (m *Manager) Follow(host string, port int) {
 		defer close(f.ended)
 		f.run(ctx)
 	}()
+}
+
+// still reports whether a failover was not aborted meanwhile. The role's lock is held, so that it will not be.
+func (m *Manager) still(fo *failover) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.failover == fo
 }
 
 // cutReplicas ends the feeds: their stream is about to be another one. They come back and resync.
@@ -193,6 +207,7 @@ func (f *follower) once(ctx context.Context) error {
 	f.set(func() { f.conn, f.state = nc, linkHandshake })
 	in := bufio.NewReaderSize(nc, 64<<10)
 	ans, err := f.greet(nc, in)
+	f.settleFailover(err)
 	if err != nil {
 		return err
 	}
@@ -212,11 +227,35 @@ func (f *follower) once(ctx context.Context) error {
 	return fmt.Errorf("%w: %w", errApplied, f.stream(ctx, nc, in))
 }
 
+// settleFailover ends a failover when its target has answered PSYNC. While it can't be reached it is asked again.
+func (f *follower) settleFailover(err error) {
+	fo := f.failover
+	if fo == nil {
+		return
+	}
+	var refused errRefused
+	var later errTryLater
+	switch {
+	case err == nil:
+		f.failover = nil
+		f.m.endFailover(fo)
+	case errors.As(err, &refused), errors.As(err, &later):
+		f.failover = nil
+		// Becoming the primary again waits for the end of this very goroutine.
+		f.m.done.Add(1)
+		go func() {
+			defer f.m.done.Done()
+			f.m.abortFailover("Failover target rejected psync request")
+		}()
+	}
+}
+
 // greet runs the handshake.
 func (f *follower) greet(nc net.Conn, in *bufio.Reader) (Answer, error) {
 	m, s := f.m, f.m.Settings()
 	h := &handshake{ask: Ask{User: s.User, Password: s.Password, ListeningPort: s.Port, AnnounceIP: s.AnnounceIP, Version: m.Version, ReplID: "?", Offset: -1}}
 	h.ask.ReplID, h.ask.Offset = m.asks()
+	h.ask.Failover = f.failover != nil
 	for {
 		nc.SetDeadline(m.Clock.Now().Add(limits.ReplicaHandshakeTimeout))
 		if h.step == stepPsync {
@@ -226,7 +265,7 @@ func (f *follower) greet(nc net.Conn, in *bufio.Reader) (Answer, error) {
 		if _, err := nc.Write(h.next()); err != nil {
 			return Answer{}, err
 		}
-		line, err := readLine(in)
+		line, err := readLine(in, func() { nc.SetDeadline(m.Clock.Now().Add(s.Timeout)) }) //nolint:errcheck // the read fails as well
 		if err != nil {
 			return Answer{}, err
 		}
@@ -253,8 +292,8 @@ func (m *Manager) asks() (id string, offset int64) {
 	return h.ReplID, next
 }
 
-// readLine reads a line of the dialogue; empty ones only say that the primary lives.
-func readLine(in *bufio.Reader) (string, error) {
+// readLine reads a line of the dialogue; empty ones, at which it calls alive, only say that the primary lives.
+func readLine(in *bufio.Reader, alive func()) (string, error) {
 	for {
 		b, err := in.ReadSlice('\n')
 		if err != nil {
@@ -263,6 +302,7 @@ func readLine(in *bufio.Reader) (string, error) {
 		if s := strings.TrimRight(string(b), "\r\n"); s != "" {
 			return s, nil
 		}
+		alive()
 	}
 }
 
@@ -282,21 +322,40 @@ func (f *follower) goOn(ans Answer) {
 	m.Log.Info("Successful partial resynchronization with primary.")
 }
 
-// fullSync receives the snapshot into a file, and only then drops what the node has and loads it: a transfer that breaks off,
-// or brings what can't be loaded, costs nothing.
+// fullSync takes the primary's snapshot, the way that repl-diskless-load says.
 func (f *follower) fullSync(ctx context.Context, nc net.Conn, in *bufio.Reader, ans Answer) error {
 	m := f.m
-	f.set(func() { f.state, f.loaded, f.total = linkSync, 0, -1 })
-	tmp, err := os.CreateTemp(m.Settings().TempDir, "temp-sync-*.rdb")
+	f.set(func() { f.state, f.loaded, f.total, f.lastIO = linkSync, 0, -1, m.Clock.Now() })
+	src, err := f.snapshot(nc, in)
+	if err != nil {
+		return fmt.Errorf("receiving the primary's snapshot: %w", err)
+	}
+	switch mode := m.Settings().Load; {
+	case mode == LoadBeside:
+		h, _ := m.History()
+		return f.install(ctx, nc, ans, src, installation{beside: true, served: h.ReplID == ans.ReplID})
+	case mode == LoadAfterFlush, mode == LoadOnEmpty && m.Data.Empty():
+		return f.install(ctx, nc, ans, src, installation{})
+	}
+	return f.fromFile(ctx, nc, ans, src)
+}
+
+// fromFile receives the snapshot into a file, and only then drops what the node has and loads it: a transfer that breaks off,
+// or brings what can't be loaded, costs nothing.
+func (f *follower) fromFile(ctx context.Context, nc net.Conn, ans Answer, src *snapshotReader) error {
+	m := f.m
+	name := filepath.Join(m.Settings().TempDir, "temp-sync-"+m.newID()[:12]+".rdb")
+	tmp, err := vfs.Create(m.FS, name, 0o600)
 	if err != nil {
 		return err
 	}
-	// Without a name it is gone with the process, however that ends; where that can't be, it is removed at the end.
-	if os.Remove(tmp.Name()) != nil {
-		defer os.Remove(tmp.Name())
-	}
 	defer tmp.Close()
-	if err := f.receive(nc, in, tmp); err != nil {
+	// Without a name it is gone with the process, however that ends; where that can't be, it is removed at the end.
+	if m.FS.Remove(name) != nil {
+		defer m.FS.Remove(name) //nolint:errcheck // a leftover does no harm
+	}
+	size, err := io.Copy(tmp, src)
+	if err != nil {
 		return fmt.Errorf("receiving the primary's snapshot: %w", err)
 	}
 	again := func() (*bufio.Reader, error) {
@@ -304,7 +363,7 @@ func (f *follower) fullSync(ctx context.Context, nc net.Conn, in *bufio.Reader, 
 		return bufio.NewReaderSize(tmp, 256<<10), err
 	}
 	r, err := again()
-	if err == nil {
+	if err == nil && !m.Data.Empty() { // there is something to lose by a bad one
 		err = m.Data.Check(ctx, r)
 	}
 	if err != nil {
@@ -313,17 +372,57 @@ func (f *follower) fullSync(ctx context.Context, nc net.Conn, in *bufio.Reader, 
 	if r, err = again(); err != nil {
 		return err
 	}
+	return f.install(ctx, nc, ans, &snapshotReader{r: r, size: size}, installation{})
+}
+
+// installation is how a snapshot becomes the data.
+type installation struct {
+	beside bool // loaded beside the data, which stays if that fails
+	served bool // and clients are served from the data meanwhile
+}
+
+// install loads the snapshot. From the swap on the node has the primary's history.
+func (f *follower) install(ctx context.Context, nc net.Conn, ans Answer, src *snapshotReader, how installation) error {
+	m := f.m
+	gate := engine.GateLoading
+	if how.served {
+		gate = engine.GateAsyncLoading
+	}
 	m.cutReplicas()
-	m.Engine.SetGate(engine.GateLoading, 0)
-	defer m.Engine.SetGate(0, engine.GateLoading)
-	// Until all is loaded the node has no history that it could go on from, or hand on.
-	m.Barrier(func() { f.restart(NewHistory(m.newID()), 0, 0) })
-	db, err := m.Data.Load(ctx, r)
+	m.Engine.SetGate(gate, 0)
+	defer m.Engine.SetGate(0, gate)
+	stop := f.showLife(ctx, nc)
+	defer stop()
+	if !how.beside {
+		// Until all is loaded the node has no history that it could go on from, or hand on.
+		m.Barrier(func() { f.restart(NewHistory(m.newID()), 0, 0) })
+	}
+	l, err := m.Data.Load(ctx, src, src.size, how.beside)
+	if err == nil {
+		_, err = io.Copy(io.Discard, src) // the end mark
+	}
 	if err != nil {
 		return fmt.Errorf("loading the primary's snapshot: %w", err)
 	}
-	m.Barrier(func() { f.restart(NewHistory(ans.ReplID), ans.Offset, db) })
+	m.Barrier(func() {
+		l.Commit()
+		f.restart(NewHistory(ans.ReplID), ans.Offset, l.StreamDB)
+	})
 	return nil
+}
+
+// showLife sends the primary an empty line a second: it drops who is silent for repl-timeout, and a load may take longer.
+func (f *follower) showLife(ctx context.Context, nc net.Conn) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for clock.Sleep(ctx, f.m.Clock, limits.ReplicaAckEvery) == nil {
+			nc.SetWriteDeadline(f.m.Clock.Now().Add(limits.ReplicaHandshakeTimeout)) //nolint:errcheck // the write fails as well
+			nc.Write([]byte("\n"))                                                   //nolint:errcheck // the next read tells
+		}
+	}()
+	return func() { cancel(); <-ended }
 }
 
 func (f *follower) restart(h History, offset int64, db int) {
@@ -335,41 +434,46 @@ func (f *follower) restart(h History, offset int64, db int) {
 	f.m.Journal.SetSelectedDB(db)
 }
 
-// receive copies the snapshot out of the stream.
-func (f *follower) receive(nc net.Conn, in *bufio.Reader, w io.Writer) error {
+// snapshotReader is the snapshot's bytes, from the link or from a file.
+type snapshotReader struct {
+	r    io.Reader
+	size int64 // 0: not known
+	took func(n int)
+}
+
+// Read implements io.Reader.
+func (s *snapshotReader) Read(b []byte) (int, error) {
+	n, err := s.r.Read(b)
+	if s.took != nil {
+		s.took(n)
+	}
+	return n, err
+}
+
+// snapshot is the snapshot's bytes, which are next on the link. Each read must bring something within repl-timeout.
+func (f *follower) snapshot(nc net.Conn, in *bufio.Reader) (*snapshotReader, error) {
 	timeout := f.m.Settings().Timeout
-	alive := func() { nc.SetReadDeadline(f.m.Clock.Now().Add(timeout)) }
+	alive := func() { nc.SetReadDeadline(f.m.Clock.Now().Add(timeout)) } //nolint:errcheck // the read fails as well
 	alive()
-	defer nc.SetReadDeadline(time.Time{})
 	frame, waiting, err := rdb.ReadFrame(in)
 	for ; err == nil && waiting; frame, waiting, err = rdb.ReadFrame(in) {
 		alive() // the primary is still preparing it
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if frame.Mark == nil {
 		f.set(func() { f.total = frame.LenBytes })
 	}
 	r, err := rdb.NewFrameReader(in, frame)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	buf := make([]byte, 64<<10)
-	for {
-		n, err := r.Read(buf)
+	took := func(n int) {
 		alive()
-		f.set(func() { f.loaded += int64(n) })
-		if _, werr := w.Write(buf[:n]); werr != nil {
-			return werr
-		}
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
+		f.set(func() { f.loaded += int64(n); f.lastIO = f.m.Clock.Now() })
 	}
+	return &snapshotReader{r: r, size: max(frame.LenBytes, 0), took: took}, nil
 }
 
 // acknowledge tells the primary the offset once a second.

@@ -15,6 +15,7 @@ type Ask struct {
 	AnnounceIP     string
 	Version        string // our version, so that the primary writes a snapshot that we can read
 	ReplID         string // the history that the replica has, "?" for none
+	Failover       bool   // the other node is to take over from this one
 	Offset         int64  // its first missing byte, counted from 1; -1 with "?"
 }
 
@@ -65,7 +66,11 @@ func (h *handshake) next() []byte {
 	case stepVersion:
 		return resp.AppendCommandStrings(nil, "REPLCONF", "version", h.ask.Version)
 	case stepPsync:
-		return resp.AppendCommandStrings(nil, "PSYNC", h.ask.ReplID, strconv.FormatInt(h.ask.Offset, 10))
+		words := []string{"PSYNC", h.ask.ReplID, strconv.FormatInt(h.ask.Offset, 10)}
+		if h.ask.Failover {
+			words = append(words, "FAILOVER")
+		}
+		return resp.AppendCommandStrings(nil, words...)
 	}
 	return nil
 }
@@ -109,6 +114,14 @@ type errTryLater string
 
 func (e errTryLater) Error() string { return "the primary is not ready: " + string(e) }
 
+// errRefused is an error that the primary answered PSYNC with.
+type errRefused string
+
+// Error implements error.
+func (e errRefused) Error() string {
+	return fmt.Sprintf("the primary answered PSYNC with %q", string(e))
+}
+
 func parsePsync(s string, ask Ask) (Answer, error) {
 	f := strings.Fields(s)
 	switch {
@@ -129,6 +142,8 @@ func parsePsync(s string, ask Ask) (Answer, error) {
 		return ans, nil
 	case strings.HasPrefix(s, "-NOMASTERLINK"), strings.HasPrefix(s, "-LOADING"):
 		return Answer{}, errTryLater(s)
+	case strings.HasPrefix(s, "-"):
+		return Answer{}, errRefused(s)
 	}
 	return Answer{}, fmt.Errorf("the primary answered PSYNC with %q", s)
 }

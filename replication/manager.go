@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/larder-cache/larder/base/clock"
+	"github.com/larder-cache/larder/base/limits"
+	"github.com/larder-cache/larder/base/vfs"
 	"github.com/larder-cache/larder/engine"
 	"github.com/larder-cache/larder/engine/journal"
 )
@@ -26,12 +28,31 @@ type Snapshot interface {
 type Data interface {
 	// Begin takes a snapshot of the present instant. All shards are held: it must be short.
 	Begin() (Snapshot, error)
-	// Check reads an RDB file as Load would, and changes nothing: it fails on what Load could not take. If there is no data to
-	// lose it may skip that.
+	// Empty reports whether there is no key.
+	Empty() bool
+	// Check reads an RDB file as Load would, and changes nothing: it fails on what Load could not take.
 	Check(ctx context.Context, r io.Reader) error
-	// Load replaces all data by an RDB file's. streamDB is the database that was selected in the stream when it was made.
-	Load(ctx context.Context, r io.Reader) (streamDB int, err error)
+	// Load reads an RDB file of size bytes (0: not known). Otherwise than beside the data it replaces that at once; then a failure
+	// leaves nothing. Beside it, nothing is seen of it before Commit, and a failure changes nothing.
+	Load(ctx context.Context, r io.Reader, size int64, beside bool) (Loaded, error)
 }
+
+// Loaded is what Load has read.
+type Loaded struct {
+	StreamDB int    // the database that was selected in the stream when the snapshot was made
+	Commit   func() // puts it in the place of the data; all shards are held
+}
+
+// LoadMode is repl-diskless-load.
+type LoadMode uint8
+
+// The ways to take a full resync's snapshot.
+const (
+	LoadFromFile   LoadMode = iota // receive it into a file, check that, and load it
+	LoadOnEmpty                    // load it from the socket if there is nothing to lose
+	LoadBeside                     // load it from the socket beside the data, and swap
+	LoadAfterFlush                 // drop the data and load it from the socket
+)
 
 // Settings are the configuration parameters that replication obeys. They are read anew whenever they matter.
 type Settings struct {
@@ -50,6 +71,11 @@ type Settings struct {
 	BacklogTTL     time.Duration
 	BacklogSize    int64
 	TempDir        string
+	Diskless       bool          // repl-diskless-sync
+	DisklessDelay  time.Duration // repl-diskless-sync-delay
+	DisklessMax    int           // repl-diskless-sync-max-replicas; 0: no bound
+	DisableNoDelay bool          // repl-disable-tcp-nodelay
+	Load           LoadMode
 }
 
 // Config is what a Manager is made of.
@@ -62,7 +88,10 @@ type Config struct {
 	Rand     *rand.Rand
 	Log      *slog.Logger
 	Version  string // of the node, told to its primary
-	Dial     func(ctx context.Context, addr string) (net.Conn, error)
+	// Dial connects to a primary. With TLS it returns when the handshake is done.
+	Dial func(ctx context.Context, addr string) (net.Conn, error)
+	// FS is where snapshots are kept on their way; nil: the system's.
+	FS vfs.FS
 }
 
 // Manager is a node's part in replication: a primary or a replica, with replicas of its own either way.
@@ -83,6 +112,12 @@ type Manager struct {
 	pingedAt time.Time
 	noneAt   time.Time // since when there is no replica; the zero time while there is one
 	counts   Counts
+	failover *failover                  // nil unless FAILOVER is under way
+	pending  map[transferKind]*transfer // full resyncs that have not begun
+	making   *transfer                  // whose snapshot is being made; nil: none
+
+	syncing chan struct{} // has a place taken for each snapshot that is being made
+	waitAt  int64         // since when writers wait for snapshots, monotonic ns; for Tick
 }
 
 // Counts are the resynchronisations served, for INFO.
@@ -90,7 +125,11 @@ type Counts struct{ Full, PartialOK, PartialErr int64 }
 
 // New makes the manager of a primary without a replica. id is its history's name.
 func New(cfg Config) *Manager {
-	m := &Manager{Config: cfg, replicas: map[*replica]struct{}{}, waiting: map[*waiting]struct{}{}}
+	m := &Manager{Config: cfg, replicas: map[*replica]struct{}{}, waiting: map[*waiting]struct{}{},
+		pending: map[transferKind]*transfer{}, syncing: make(chan struct{}, limits.MaxSyncSnapshots)}
+	if m.FS == nil {
+		m.FS = vfs.OS{}
+	}
 	m.history = NewHistory(m.newID())
 	m.ctx, m.stop = context.WithCancel(context.Background())
 	return m
@@ -183,13 +222,15 @@ func (m *Manager) Tick() {
 	m.checkFewReplicas(now, s)
 	m.freeBacklog(now, s)
 	m.pingReplicas(now, s)
+	m.dropStalled()
+	m.stepFailover(now)
 }
 
 func (m *Manager) dropSilent(now time.Time, s Settings) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for r := range m.replicas {
-		if r.online && now.Sub(r.ackAt) > s.Timeout {
+		if r.online() && now.Sub(r.ackAt) > s.Timeout {
 			m.Log.Warn("Disconnecting timedout replica (streaming sync)", "replica", r.name())
 			r.conn.Close()
 		}
@@ -201,6 +242,10 @@ func (m *Manager) dropLagging(now time.Time, s Settings) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for r := range m.replicas {
+		if r.reader != nil && r.reader.Cut() {
+			r.conn.Close() // also while it is still getting its snapshot
+			continue
+		}
 		switch {
 		case s.ReplicaSoft <= 0 || r.reader == nil || r.reader.Behind() <= s.ReplicaSoft:
 			r.lagging = time.Time{}
@@ -290,9 +335,13 @@ func (m *Manager) checkFewReplicas(now time.Time, s Settings) {
 func (m *Manager) goodReplicas(now time.Time, s Settings) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	return m.goodLocked(now, s)
+}
+
+func (m *Manager) goodLocked(now time.Time, s Settings) int {
 	good := 0
 	for r := range m.replicas {
-		if r.online && now.Sub(r.ackAt) <= s.MinReplicasLag {
+		if r.online() && now.Sub(r.ackAt) <= s.MinReplicasLag {
 			good++
 		}
 	}

@@ -1,15 +1,13 @@
 package replication
 
 import (
-	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
-	"os"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/larder-cache/larder/base/limits"
@@ -31,13 +29,19 @@ type replica struct {
 	// What the replica told before PSYNC; set by its connection's loop, read once it is detached.
 	hello hello
 
+	full    fullState
+	stuckAt atomic.Int64 // since when a write to it is under way, monotonic ns; 0: none is
+
 	// guarded by m.mu
 	reader  *journal.Reader
 	lagging time.Time // since when it is above the soft limit; zero while it is not
-	online  bool      // has its snapshot, and receives the stream
+	state   string    // "" before its resync is decided, then one of state…
 	ack     int64     // the offset that it says it has
 	ackAt   time.Time
 }
+
+// online: it has its snapshot, and receives the stream. m.mu is held.
+func (r *replica) online() bool { return r.state == stateOnline }
 
 // hello is what a replica says of itself with REPLCONF.
 type hello struct {
@@ -64,21 +68,11 @@ func (r *replica) host() string {
 	return host
 }
 
-// start is what is decided about a new replica while all shards are held.
-type start struct {
-	reader *journal.Reader
-	snap   Snapshot // nil: the replica goes on where it was
-	h      History
-	offset int64
-}
-
 // errNotReady: a replica whose own link is down has no stream to pass on.
 var errNotReady = errors.New("NOMASTERLINK Can't SYNC while not connected with my master")
 
-// begin decides between a partial and a full resync, and fixes where the stream begins.
-func (m *Manager) begin(id string, offset int64) (start, error) {
-	var st start
-	var err error
+// goOn lets a replica go on where it was, if it can.
+func (m *Manager) goOn(r *replica, id string, offset int64) (h History, ok bool, err error) {
 	m.Barrier(func() {
 		if m.notReady() {
 			err = errNotReady
@@ -88,34 +82,28 @@ func (m *Manager) begin(id string, offset int64) (start, error) {
 		s := m.Settings()
 		limit := s.replicaLimit()
 		m.mu.Lock()
-		h, primary := m.history, m.follow == nil
-		m.mu.Unlock()
-		st.h = h
+		defer m.mu.Unlock()
+		h = m.history
 		from, end := m.Journal.Range()
-		if h.CanContinue(id, offset, from, end) {
-			st.offset = offset - 1
-			st.reader, err = m.Journal.Reader(st.offset, limit)
+		if ok = h.CanContinue(id, offset, from, end); ok {
+			r.reader, err = m.Journal.Reader(offset-1, limit)
+			r.ack = offset - 1
+			m.counts.PartialOK++
 			return
 		}
-		st.offset = end
-		if primary { // a replica passes on what it gets: its snapshot tells the database instead
-			m.Journal.ForgetDB()
-		}
-		if st.reader, err = m.Journal.Reader(end, limit); err != nil {
-			return
-		}
-		if st.snap, err = m.Data.Begin(); err != nil {
-			st.reader.Close()
+		m.counts.Full++
+		if id != "?" {
+			m.counts.PartialErr++
 		}
 	})
-	return st, err
+	return h, ok, err
 }
 
 // psync serves PSYNC (or SYNC, with bare true): the connection leaves its loop and becomes a feed.
 func (m *Manager) psync(c *spec.Call, id string, offset int64, bare bool) {
 	cl, x := c.Session.(*engine.Client), c.Engine.(*engine.Executor)
-	if m.notReady() {
-		c.Out.Error(errNotReady.Error())
+	if text := m.refuses(); text != "" {
+		c.Out.Error(text)
 		return
 	}
 	r := &replica{m: m, client: cl, hello: helloOf(cl)}
@@ -138,6 +126,20 @@ func (m *Manager) psync(c *spec.Call, id string, offset int64, bare bool) {
 			}
 		}()
 	})
+}
+
+// refuses says why no replica can be served now, "" if one can.
+func (m *Manager) refuses() string {
+	m.mu.Lock()
+	failing := m.failover != nil
+	m.mu.Unlock()
+	switch {
+	case failing:
+		return "NOMASTERLINK Can't SYNC while failing over"
+	case m.notReady():
+		return errNotReady.Error()
+	}
+	return ""
 }
 
 func (m *Manager) notReady() bool {
@@ -165,6 +167,9 @@ func (m *Manager) remove(r *replica) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.replicas, r)
+	if t := r.full.transfer; t != nil {
+		t.leaveLocked(r)
+	}
 	if len(m.replicas) == 0 {
 		m.noneAt = m.Clock.Now()
 	}
@@ -172,42 +177,31 @@ func (m *Manager) remove(r *replica) {
 
 func (r *replica) serve(ctx context.Context, id string, offset int64, bare bool, rest []byte) error {
 	m := r.m
-	st, err := m.begin(id, offset)
-	if err != nil {
-		text := "-ERR " + err.Error() + "\r\n"
-		if errors.Is(err, errNotReady) {
-			text = "-" + err.Error() + "\r\n"
-		}
-		io.WriteString(r.conn, text)
-		return err
-	}
-	defer st.reader.Close()
-	m.mu.Lock()
-	r.reader = st.reader
-	m.mu.Unlock()
-	// One who is cut, or told to go, may be stuck in a write to a replica that does not read.
-	ended := make(chan struct{})
-	defer close(ended)
-	go func() {
-		select {
-		case <-st.reader.Ended():
-		case <-ctx.Done():
-		case <-ended:
-			return
-		}
-		r.conn.Close()
-	}()
-	m.count(st, id)
-	marked, err := r.greet(ctx, &st, bare)
-	if err != nil {
-		return err
+	r.full.done, r.full.bare = make(chan error, 1), bare
+	if m.Settings().DisableNoDelay {
+		delaySmall(r.conn)
 	}
 	heard := make(chan struct{})
 	go func() {
 		r.acks(rest, sync.OnceFunc(func() { close(heard) }))
 		r.cancel()
 	}()
-	if marked {
+	h, partial, err := m.goOn(r, id, offset)
+	switch {
+	case err != nil:
+		r.refuse(err)
+		return err
+	case partial:
+		err = r.greet(h, offset)
+	default:
+		err = r.fullSync(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	defer r.reader.Close()
+	defer r.closeWhenCut(ctx)()
+	if !partial && r.full.transfer.kind.marked {
 		// A replica takes a snapshot with an end mark for complete when the mark is the last that has come: until it says that
 		// it has it, nothing may follow.
 		select {
@@ -217,103 +211,82 @@ func (r *replica) serve(ctx context.Context, id string, offset int64, bare bool,
 		}
 	}
 	m.mu.Lock()
-	r.online, r.ack, r.ackAt = true, max(r.ack, st.offset), m.Clock.Now()
+	r.state, r.ackAt = stateOnline, m.Clock.Now()
 	m.mu.Unlock()
 	m.serveWaiting()
 	m.Log.Info("Synchronization with replica " + r.name() + " succeeded")
-	return r.feed(ctx, st.reader)
+	return r.feed(ctx, r.reader)
 }
 
-func (m *Manager) count(st start, id string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	switch {
-	case st.snap == nil:
-		m.counts.PartialOK++
-	default:
-		m.counts.Full++
-		if id != "?" {
-			m.counts.PartialErr++
+func (r *replica) refuse(err error) {
+	text := "-ERR " + err.Error() + "\r\n"
+	if errors.Is(err, errNotReady) {
+		text = "-" + err.Error() + "\r\n"
+	}
+	io.WriteString(patient{r}, text) //nolint:errcheck // it is closed next
+}
+
+// closeWhenCut closes the connection when the reader is cut or ctx ends: one who is cut, or told to go, may be stuck in a write to a
+// replica that does not read. stop ends that.
+func (r *replica) closeWhenCut(ctx context.Context) (stop func()) {
+	ended := make(chan struct{})
+	go func() {
+		select {
+		case <-r.reader.Ended():
+		case <-ctx.Done():
+		case <-ended:
+			return
 		}
-	}
+		r.conn.Close()
+	}()
+	return func() { close(ended) }
 }
 
-// greet answers PSYNC and, for a full resync, sends the snapshot; marked says that it ended with a mark.
-func (r *replica) greet(ctx context.Context, st *start, bare bool) (marked bool, err error) {
-	if st.snap == nil {
-		line := "+CONTINUE\r\n"
-		if r.hello.psync2 {
-			line = "+CONTINUE " + st.h.ReplID + "\r\n"
-		}
-		_, err := io.WriteString(r.conn, line)
-		r.m.Log.Info("Partial resynchronization request from "+r.name()+" accepted", "offset", st.offset)
-		return false, err
+// greet answers a PSYNC that goes on.
+func (r *replica) greet(h History, offset int64) error {
+	line := "+CONTINUE\r\n"
+	if r.hello.psync2 {
+		line = "+CONTINUE " + h.ReplID + "\r\n"
 	}
-	r.m.Log.Info("Full resync requested by replica " + r.name())
-	if !bare {
-		if _, err := fmt.Fprintf(r.conn, "+FULLRESYNC %s %d\r\n", st.h.ReplID, st.offset); err != nil {
-			st.snap.Close()
-			return false, err
-		}
-	}
-	if !r.hello.eof {
-		return false, r.sendSized(ctx, st)
-	}
-	mark := r.m.newID()
-	w := bufio.NewWriterSize(patient{r}, 64<<10)
-	if _, err := w.Write(rdb.Frame{Mark: []byte(mark)}.AppendHeader(nil)); err != nil {
-		st.snap.Close()
-		return true, err
-	}
-	if err := st.snap.WriteTo(ctx, w, r.rdbVersion(), st.h, st.offset); err != nil {
-		return true, err
-	}
-	if _, err := w.WriteString(mark); err != nil {
-		return true, err
-	}
-	return true, w.Flush()
-}
-
-// patient writes to a replica, which must take each piece within repl-timeout.
-type patient struct{ r *replica }
-
-// Write implements io.Writer.
-func (p patient) Write(b []byte) (int, error) {
-	m := p.r.m
-	if err := p.r.conn.SetWriteDeadline(m.Clock.Now().Add(m.Settings().Timeout)); err != nil {
-		return 0, err
-	}
-	return p.r.conn.Write(b)
-}
-
-// sendSized sends the snapshot with its length in front, for a replica that knows no end mark: by way of a file.
-func (r *replica) sendSized(ctx context.Context, st *start) error {
-	f, err := os.CreateTemp(r.m.Settings().TempDir, "temp-sync-*.rdb")
-	if err != nil {
-		st.snap.Close()
-		return err
-	}
-	defer os.Remove(f.Name())
-	defer f.Close()
-	w := bufio.NewWriterSize(f, 64<<10)
-	if err := st.snap.WriteTo(ctx, w, r.rdbVersion(), st.h, st.offset); err != nil {
-		return err
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	size, err := f.Seek(0, io.SeekEnd)
-	if err != nil {
-		return err
-	}
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return err
-	}
-	if _, err := r.conn.Write(rdb.Frame{LenBytes: size}.AppendHeader(nil)); err != nil {
-		return err
-	}
-	_, err = io.Copy(patient{r}, f)
+	r.m.Log.Info("Partial resynchronization request from "+r.name()+" accepted", "offset", offset-1)
+	_, err := io.WriteString(patient{r}, line)
 	return err
+}
+
+// fullSync gives the replica a snapshot; from then on its reader has the stream.
+func (r *replica) fullSync(ctx context.Context) error {
+	r.m.Log.Info("Full resync requested by replica " + r.name())
+	r.m.join(r)
+	var err error
+	select {
+	case err = <-r.full.done:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	f := r.took(err)
+	if f != nil {
+		defer f.release()
+	}
+	if err == nil && f != nil {
+		err = r.sendFile(f)
+	}
+	if err != nil && r.reader != nil {
+		r.reader.Close()
+	}
+	if errors.Is(err, errNotReady) {
+		r.refuse(err)
+	}
+	return err
+}
+
+// took is the file that the replica is to send from, nil if there is none. After an error it will not be given one any more.
+func (r *replica) took(err error) *sharedFile {
+	r.m.mu.Lock()
+	defer r.m.mu.Unlock()
+	if err != nil {
+		r.full.transfer.leaveLocked(r)
+	}
+	return r.full.file
 }
 
 // rdbVersion is the newest RDB version that the replica can read: one that does not tell its version is an old one.
@@ -371,6 +344,12 @@ func (r *replica) acks(rest []byte, first func()) {
 
 // heard takes an acknowledgement; false if it is none.
 func (r *replica) heard(args [][]byte) bool {
+	if len(args) == 0 { // an empty line: it lives, and is busy loading
+		r.m.mu.Lock()
+		r.ackAt = r.m.Clock.Now()
+		r.m.mu.Unlock()
+		return false
+	}
 	if len(args) < 3 || !spec.EqualFold(args[0], "replconf") || !spec.EqualFold(args[1], "ack") {
 		return false
 	}
@@ -388,7 +367,8 @@ func (r *replica) heard(args [][]byte) bool {
 // pingReplicas puts a PING into the stream every repl-ping-replica-period, by which replicas see that the link lives.
 func (m *Manager) pingReplicas(now time.Time, s Settings) {
 	m.mu.Lock()
-	due := m.follow == nil && len(m.replicas) > 0 && now.Sub(m.pingedAt) >= s.PingEvery
+	// The target of a failover is to have all there is: nothing more is said to it.
+	due := m.follow == nil && m.failover == nil && len(m.replicas) > 0 && now.Sub(m.pingedAt) >= s.PingEvery
 	if due {
 		m.pingedAt = now
 	}
@@ -407,7 +387,7 @@ func (m *Manager) ReplicasHave(offset int64) bool {
 		return true
 	}
 	for r := range m.replicas {
-		if r.online && r.ack < offset {
+		if r.online() && r.ack < offset {
 			return false
 		}
 	}

@@ -33,3 +33,17 @@ func pushTo(c net.Conn) func(b []byte) int {
 		return max(n, 0)
 	}
 }
+
+// delaySmall lets the system collect small writes to a connection (repl-disable-tcp-nodelay). Where that is not to be had, it stays
+// as it is.
+func delaySmall(c net.Conn) {
+	sc, ok := c.(syscall.Conn)
+	if !ok {
+		return
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return
+	}
+	raw.Control(func(fd uintptr) { unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY, 0) }) //nolint:errcheck // a unix socket has none
+}

@@ -125,6 +125,17 @@ const (
 	PreImageNodeBytes = 8 * KiB
 	// MaxPreImageQueueBytes is how much may wait for a walker before the writing connection has to.
 	MaxPreImageQueueBytes = 64 * MiB
+	// MinPreImageQueueBytes may wait however small the node is, and of a bigger one 1/PreImageQueueShare of its memory.
+	MinPreImageQueueBytes = 1 * MiB
+	PreImageQueueShare    = 20
+	// WalkerShare is the part of a processor that a walker may take while the loops are busy: 1/WalkerShare.
+	WalkerShare = 10
+	// StalledSyncPatience is how long a replica may take nothing of its snapshot while writers wait for that; then it is cut.
+	StalledSyncPatience = 1 * time.Second
+	// AutoSyncBytes is how much of a snapshot is written before it is synced (rdb-save-incremental-fsync).
+	AutoSyncBytes = 4 * MiB
+	// MaxSyncSnapshots is how many snapshots for replicas are made at a time: others walk too, and a dict has room for a few.
+	MaxSyncSnapshots = 1
 	// WalkerLockHold is how long a snapshot's walker holds a shard at a time.
 	WalkerLockHold = 200 * time.Microsecond
 	// MaxRDBStringBytes is the longest string that a dump may announce; a longer one is corrupt data.

@@ -31,6 +31,8 @@ func TestBoundsAgree(t *testing.T) {
 		{RingBytesDefault >= MinRingBytesConfig && RingBytesDefault <= MaxRingBytesConfig, "the default of repl-backlog-size is in its range"},
 		{MaxReplicaOutputSoftBytesDefault < MaxReplicaOutputBytesDefault, "soft before hard"},
 		{PreImageNodeBytes < PreImageCopyBytes && PreImageCopyBytes < MaxPreImageQueueBytes, "a pre-image fits the queue"},
+		{MinPreImageQueueBytes < MaxPreImageQueueBytes && PreImageCopyBytes < MinPreImageQueueBytes, "the smallest queue holds a pre-image"},
+		{StalledSyncPatience < ReplicationTimeout, "who makes writers wait is cut before who is merely slow"},
 		{MaxRDBStringBytes >= MaxBulkBytesDefault && MaxRDBStringBytes >= MaxKeyBytes, "what can be stored can be loaded"},
 		{RDBAllocStepBytes < MaxRDBStringBytes, "a long string is read in steps"},
 		{ReplicaPingEveryDefault < ReplicationTimeout, "a ping comes before the link is given up"},

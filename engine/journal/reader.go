@@ -133,6 +133,16 @@ func (r *Reader) Pos() int64 {
 // Ended is closed when the reader is cut or closed: whoever is stuck sending what it read need not wait for Next to say so.
 func (r *Reader) Ended() <-chan struct{} { return r.ended }
 
+// Cut reports whether Ended is closed.
+func (r *Reader) Cut() bool {
+	select {
+	case <-r.ended:
+		return true
+	default:
+		return false
+	}
+}
+
 // Behind is how many bytes it has still to read.
 func (r *Reader) Behind() int64 {
 	r.j.mu.Lock()

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/larder-cache/larder/base/limits"
 	"github.com/larder-cache/larder/store/arena"
 	"github.com/larder-cache/larder/store/dict"
 	"github.com/larder-cache/larder/store/value"
@@ -398,8 +399,11 @@ func TestWalkPending(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.Delete(h, key)
-	if got := w.Pending(0); got != 1<<20+3 {
+	if got := w.Pending(0); got < 1<<20+3 || got > 1<<20+500 {
 		t.Errorf("pending %d", got)
+	}
+	if all, bound := s.PreImages(); all != int64(w.Pending(0)) || bound != limits.MinPreImageQueueBytes {
+		t.Errorf("in all shards %d of %d", all, bound)
 	}
 	if s.Arena().Used() < 1<<20 {
 		t.Error("the value is gone before the walk took it")
@@ -409,6 +413,49 @@ func TestWalkPending(t *testing.T) {
 	}
 	if total != 1<<20 || w.Pending(0) != 0 || s.Arena().Used() != 0 {
 		t.Errorf("%d bytes emitted, %d pending, %d used", total, w.Pending(0), s.Arena().Used())
+	}
+}
+
+// TestWalkFull: the notice comes when more waits than may, once, and the all-clear when half of that is gone, or the walk.
+func TestWalkFull(t *testing.T) {
+	for name, end := range map[string]func(w *Walk){
+		"drained": func(w *Walk) {
+			for !w.Drain(0, 1000, func(*Item) {}) {
+			}
+		},
+		"stepped": func(w *Walk) {
+			for !w.Step(0, 1000, func(*Item) {}) {
+			}
+		},
+		"given up": func(w *Walk) { w.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, d := one(t)
+			var heard []bool
+			s.NotifyPreImages(func(full bool) { heard = append(heard, full) })
+			set := func(i int, val byte) {
+				key := fmt.Appendf(nil, "key:%d", i)
+				d.SetString(s.Hash(key), key, bytes.Repeat([]byte{val}, 1000), NoExpiry)
+			}
+			for i := range 2000 {
+				set(i, 'a')
+			}
+			w, err := NewWalk(s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range 2000 {
+				set(i, 'b')
+			}
+			if all, bound := s.PreImages(); len(heard) != 1 || !heard[0] || all <= bound {
+				t.Fatalf("heard %v with %d waiting of %d", heard, all, bound)
+			}
+			end(w)
+			if all, _ := s.PreImages(); len(heard) != 2 || heard[1] || all != 0 {
+				t.Errorf("heard %v, %d wait", heard, all)
+			}
+			w.Close()
+		})
 	}
 }
 

@@ -32,6 +32,7 @@ type Space struct {
 	hasher    hasher
 	shards    []Shard
 	databases int
+	preImages preImages
 }
 
 // New makes an empty Space.
@@ -104,8 +105,10 @@ type Shard struct {
 	index int
 	env   dict.Env
 	dbs   []*DB
-	clock uint32
-	walks [dict.MaxWalks]*walkShard
+	// shadow is a second set of databases, nil unless data is loaded beside what is served.
+	shadow []*DB
+	clock  uint32
+	walks  [dict.MaxWalks]*walkShard
 	// reader is the DB of entries that are met in no particular one.
 	reader *DB
 	// expireAt is made once, for dict.Due.

@@ -452,6 +452,12 @@ func (w *twin) step(budget int) {
 	k := w.walks[n]
 	i := w.rnd.IntN(len(k.done))
 	w.shard(i, func(*Shard) {
+		if !k.done[i] && w.rnd.IntN(4) == 0 {
+			if empty := k.w.Drain(i, budget, func(it *Item) { w.emitted(k, i, it) }); empty != (k.w.Pending(i) == 0) {
+				w.t.Fatalf("drained says %v, and %d bytes are pending", empty, k.w.Pending(i))
+			}
+			return
+		}
 		k.done[i] = k.w.Step(i, budget, func(it *Item) { w.emitted(k, i, it) })
 		if k.done[i] && k.w.Pending(i) != 0 {
 			w.t.Fatalf("%d bytes pending at the end", k.w.Pending(i))
@@ -529,6 +535,9 @@ func (w *twin) end() {
 	}
 	if got := w.s.Arena().Used(); got != 0 {
 		w.t.Fatalf("%d bytes used after all was deleted", got)
+	}
+	if got, _ := w.s.PreImages(); got != 0 {
+		w.t.Fatalf("%d bytes of pre-images wait for nobody", got)
 	}
 	w.s.Arena().Close()
 }

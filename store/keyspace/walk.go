@@ -51,11 +51,8 @@ type walkShard struct {
 	parts []walkPart
 	emit  func(*Item)
 	cost  int
-	queue []image
-	head  int    // of the queue
-	buf   []byte // the queue's keys and small values
-	bytes int    // waiting: keys, copies, and shared blocks
-	sent  int    // how much of the queue's first value was emitted
+	queue preImageQueue
+	sent  int // how much of the queue's first value was emitted
 	item  Item
 	over  bool
 	// digits is where an integer's Value is written.
@@ -65,22 +62,6 @@ type walkShard struct {
 type walkPart struct {
 	root *root
 	db   int
-}
-
-// image is a queued pre-image. Its key is buf[at:at+klen], a small value comes behind it.
-type image struct {
-	item       Item // without slices
-	at         int
-	klen, vlen int
-	block      arena.Ref // a share in a big value, or 0
-}
-
-// bytes is what the image holds of memory.
-func (im *image) bytes() int {
-	if im.block != 0 {
-		return im.klen + im.item.Total
-	}
-	return im.klen + im.vlen
 }
 
 // NewWalk begins a walk over all databases. Every shard must be held: this instant is what the walk shows.
@@ -93,6 +74,7 @@ func NewWalk(s *Space) (*Walk, error) {
 			return nil, ErrTooManyWalks
 		}
 	}
+	s.preImages.setBound(s.arena.Used())
 	for i := range w.shards {
 		w.shards[i].begin()
 	}
@@ -127,18 +109,19 @@ func (w *Walk) Keys(shard int) (n int) {
 	return n
 }
 
-// Pending is how many bytes wait in a shard's queue for Step, copies and shared blocks, to be asked under its lock: the engine makes writers wait beyond limits.MaxPreImageQueueBytes.
-func (w *Walk) Pending(shard int) int {
-	return w.shards[shard].bytes
-}
+// Pending is how many bytes wait in a shard's queue for Step or Drain: copies, shared blocks, and what the queue itself needs. To be asked under the shard's lock.
+func (w *Walk) Pending(shard int) int { return w.shards[shard].queue.bytes }
 
-// Step emits what waits and then goes on through the shard, until it has emitted budget bytes (keys, values and 64 for each item; the last bucket may exceed it).
+// bucketCost is what a bucket costs of a budget, however little is in it: a sparse dict must not hold its lock for long either.
+const bucketCost = 64
+
+// Step emits what waits and then goes on through the shard, until it has emitted budget bytes (keys, values, 64 for each item and each bucket; the last bucket may exceed it).
 // It reports whether this shard's part is complete. emit must not change the shard, and sees Items that are good until it returns.
 func (w *Walk) Step(shard, budget int, emit func(*Item)) (done bool) {
 	ws := &w.shards[shard]
 	ws.emit, ws.cost = emit, 0
 	for !ws.over && ws.cost < budget {
-		if ws.head < len(ws.queue) {
+		if !ws.queue.empty() {
 			ws.emitImage()
 			continue
 		}
@@ -146,7 +129,7 @@ func (w *Walk) Step(shard, budget int, emit func(*Item)) (done bool) {
 			ws.end()
 			break
 		}
-		ws.cost++
+		ws.cost += bucketCost
 		if d := &ws.parts[0].root.dict; !d.WalkStep(&ws.shard.env, ws.slot) {
 			d.EndWalk(ws.slot)
 			ws.parts = ws.parts[1:]
@@ -154,6 +137,17 @@ func (w *Walk) Step(shard, budget int, emit func(*Item)) (done bool) {
 	}
 	ws.emit = nil
 	return ws.over
+}
+
+// Drain is Step that only emits what waits. It reports whether nothing does any more.
+func (w *Walk) Drain(shard, budget int, emit func(*Item)) (empty bool) {
+	ws := &w.shards[shard]
+	ws.emit, ws.cost = emit, 0
+	for !ws.queue.empty() && ws.cost < budget {
+		ws.emitImage()
+	}
+	ws.emit = nil
+	return ws.queue.empty()
 }
 
 // CloseShard ends a walk in one shard, complete or not. It may be called more than once.
@@ -175,13 +169,11 @@ func (ws *walkShard) end() {
 	for _, p := range ws.parts {
 		p.root.dict.EndWalk(ws.slot)
 	}
-	for _, im := range ws.queue[ws.head:] {
-		if im.block != 0 {
-			release(ws.shard.heap, ws.shard.space.arena, im.block)
-		}
+	for !ws.queue.empty() {
+		ws.drop()
 	}
 	ws.shard.walks[ws.slot] = nil
-	ws.parts, ws.queue, ws.buf, ws.head, ws.bytes, ws.over = nil, nil, nil, 0, 0, true
+	ws.parts, ws.queue, ws.over = nil, preImageQueue{}, true
 }
 
 // hand is dict.Env's Hand: an entry for a walk, either because Step comes to it, or because it is about to change.
@@ -212,34 +204,30 @@ func (ws *walkShard) send() {
 	ws.emit(&ws.item)
 }
 
-// enqueue keeps an entry until Step emits it. ws.item is its head.
+// enqueue keeps an entry until Step or Drain emits it. ws.item is its head.
 func (ws *walkShard) enqueue(e Entry) {
-	im := image{item: ws.item, at: len(ws.buf)}
-	ws.buf = append(ws.buf, e.Key()...)
-	im.klen = len(ws.buf) - im.at
+	var digits [value.MaxIntLen]byte
+	im := image{item: ws.item}
+	var val []byte
 	switch n, isInt := e.Int(); {
 	case isInt:
-		ws.buf = strconv.AppendInt(ws.buf, n, 10)
+		val = strconv.AppendInt(digits[:0], n, 10)
 	case e.big():
 		im.block, _ = e.bigValue()
 		owners(ws.shard.space.arena, im.block).Add(1)
 	default:
-		ws.buf = append(ws.buf, inlineBytes(e)...)
+		val = inlineBytes(e)
 	}
-	im.vlen = len(ws.buf) - im.at - im.klen
-	ws.bytes += im.bytes()
-	ws.queue = append(ws.queue, im)
+	ws.shard.space.preImages.add(ws.queue.push(im, e.Key(), val))
 }
 
 // emitImage emits the queue's first image, or the next piece of it.
 func (ws *walkShard) emitImage() {
-	im := &ws.queue[ws.head]
+	im, key, val := ws.queue.first()
 	ws.item = im.item
 	it := &ws.item
-	it.Key = ws.buf[im.at : im.at+im.klen]
-	if im.block == 0 {
-		it.Value = ws.buf[im.at+im.klen : im.at+im.klen+im.vlen]
-	} else {
+	it.Key, it.Value = key, val
+	if im.block != 0 {
 		it.Offset = ws.sent
 		it.Value = blockBytes(ws.shard.space.arena, im.block, it.Total)[ws.sent:min(ws.sent+ChunkBytes, it.Total)]
 	}
@@ -248,22 +236,14 @@ func (ws *walkShard) emitImage() {
 		ws.sent += len(it.Value)
 		return
 	}
-	if im.block != 0 {
-		release(ws.shard.heap, ws.shard.space.arena, im.block)
-	}
-	ws.bytes -= im.bytes()
-	ws.sent = 0
-	if ws.head++; ws.head == len(ws.queue) {
-		ws.reset()
-	}
+	ws.drop()
 }
 
-// keptBuffer is how big a queue's buffer may stay when it is empty.
-const keptBuffer = 1 << 20
-
-func (ws *walkShard) reset() {
-	ws.queue, ws.buf, ws.head = ws.queue[:0], ws.buf[:0], 0
-	if cap(ws.buf) > keptBuffer {
-		ws.queue, ws.buf = nil, nil
+// drop takes the first image out of the queue.
+func (ws *walkShard) drop() {
+	if im, _, _ := ws.queue.first(); im.block != 0 {
+		release(ws.shard.heap, ws.shard.space.arena, im.block)
 	}
+	ws.sent = 0
+	ws.shard.space.preImages.add(-ws.queue.pop())
 }

@@ -1,0 +1,286 @@
+package node
+
+import (
+	"context"
+	"io"
+	"math/rand/v2"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/larder-cache/larder/base/clock"
+	"github.com/larder-cache/larder/base/errs"
+	"github.com/larder-cache/larder/base/limits"
+	"github.com/larder-cache/larder/persist/rdb"
+	"github.com/larder-cache/larder/replication"
+	"github.com/larder-cache/larder/store/keyspace"
+)
+
+// walkBudget is how many bytes a walker takes out of a shard under one hold of its lock: some tens of microseconds' work.
+const walkBudget = 32 << 10
+
+// snapshot is the data of one instant, on its way out (replication.Snapshot).
+type snapshot struct {
+	n     *Node
+	walk  *keyspace.Walk
+	db    int   // the stream's selected database at that instant, -1 if it must be said
+	used  int64 // bytes of memory at that instant
+	keep  bool  // the journal was on: the history is worth going on from
+	hurry bool  // nobody is served meanwhile: it need not leave the processors to others
+	out   int   // the database selected in the file so far
+	delay delay // rdb-key-save-delay
+	pace  pacer
+	batch itemBatch
+	peak  int64 // the most bytes of pre-images that waited, of all walks
+
+	total   int64        // keys at that instant
+	written atomic.Int64 // keys so far
+}
+
+// Begin implements replication.Data. All shards are held.
+func (n *Node) Begin() (replication.Snapshot, error) { return n.begin() }
+
+func (n *Node) begin() (*snapshot, error) {
+	w, err := keyspace.NewWalk(n.space)
+	if err != nil {
+		return nil, err
+	}
+	s := &snapshot{n: n, walk: w, db: n.journal.SelectedDB(), used: n.usedMemory(), keep: n.journal.On(), out: -1,
+		delay: delay{n: n, param: "rdb-key-save-delay"}}
+	for i := range n.space.Shards() {
+		s.total += int64(w.Keys(i))
+	}
+	return s, nil
+}
+
+// Close implements replication.Snapshot.
+func (s *snapshot) Close() {
+	for i := range s.n.space.Shards() {
+		s.n.engine.WithShard(i, func(*keyspace.Shard) { s.walk.CloseShard(i) })
+	}
+}
+
+// WriteTo implements replication.Snapshot.
+func (s *snapshot) WriteTo(ctx context.Context, w io.Writer, version int, h replication.History, offset int64) error {
+	defer s.Close()
+	s.pace = newPacer(s.n.clock)
+	out := rdb.NewWriter(w, rdb.WriterOptions{Version: version, Compress: s.n.cfg.get("rdbcompression").bool(), Checksum: s.n.cfg.get("rdbchecksum").bool()})
+	if err := out.Header(s.aux(h, offset)); err != nil {
+		return err
+	}
+	for i := range s.n.space.Shards() {
+		if err := s.shard(ctx, out, i); err != nil {
+			return err
+		}
+	}
+	return out.Close()
+}
+
+func (s *snapshot) aux(h replication.History, offset int64) []rdb.Aux {
+	out := []rdb.Aux{
+		{Name: rdb.AuxRedisVer, Value: RedisVersion},
+		{Name: rdb.AuxRedisBits, Value: strconv.Itoa(strconv.IntSize)},
+		{Name: rdb.AuxCtime, Value: strconv.FormatInt(s.n.clock.Now().Unix(), 10)},
+		{Name: rdb.AuxUsedMem, Value: strconv.FormatInt(s.used, 10)},
+		{Name: rdb.AuxAOFBase, Value: "0"},
+	}
+	if s.keep {
+		out = append(out, rdb.Aux{Name: rdb.AuxReplStreamDB, Value: strconv.Itoa(max(s.db, 0))},
+			rdb.Aux{Name: rdb.AuxReplID, Value: h.ReplID}, rdb.Aux{Name: rdb.AuxReplOffset, Value: strconv.FormatInt(offset, 10)})
+	}
+	return out
+}
+
+// shard writes one shard's part.
+func (s *snapshot) shard(ctx context.Context, out *rdb.Writer, i int) error {
+	for done := false; !done; {
+		if err := s.step(ctx, out, i, func() { done = s.walk.Step(i, walkBudget, s.batch.add) }); err != nil {
+			return err
+		}
+		if s.crowded() && s.batch.long == nil { // a long value's pieces follow each other
+			if err := s.drain(ctx, out); err != nil {
+				return err
+			}
+		}
+	}
+	return s.batch.unfinished()
+}
+
+// step takes a piece of a shard. What it emits is copied out, and written with the shard free.
+func (s *snapshot) step(ctx context.Context, out *rdb.Writer, i int, take func()) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.batch.reset()
+	begin := s.n.clock.MonoNanos()
+	s.n.engine.WithShard(i, func(*keyspace.Shard) { take() })
+	if err := s.write(ctx, out); err != nil {
+		return err
+	}
+	if s.hurry || s.crowded() {
+		return nil
+	}
+	return s.pace.rest(ctx, clock.SinceMono(s.n.clock, begin))
+}
+
+// crowded: so many pre-images wait that writers may soon have to. They go first, and the walker does not rest.
+func (s *snapshot) crowded() bool {
+	waiting, bound := s.n.space.PreImages()
+	s.peak = max(s.peak, waiting)
+	return waiting > bound/2
+}
+
+// drain writes what waits in all shards, also in those that the walk has yet to come to.
+func (s *snapshot) drain(ctx context.Context, out *rdb.Writer) error {
+	for i := range s.n.space.Shards() {
+		for empty := false; !empty; {
+			if err := s.step(ctx, out, i, func() { empty = s.walk.Drain(i, walkBudget, s.batch.add) }); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// itemBatch is copies of a walk's items.
+type itemBatch struct {
+	buf   []byte
+	items []copiedItem
+	long  []byte // a value that comes in several items, so far
+}
+
+type copiedItem struct {
+	db            int
+	expireAt      int64
+	keyEnd        int
+	start, end    int
+	offset, total int
+}
+
+func (b *itemBatch) reset() { b.buf, b.items = b.buf[:0], b.items[:0] }
+
+func (b *itemBatch) add(it *keyspace.Item) {
+	start := len(b.buf)
+	b.buf = append(b.buf, it.Key...)
+	keyEnd := len(b.buf)
+	b.buf = append(b.buf, it.Value...)
+	b.items = append(b.items, copiedItem{db: it.DB, expireAt: it.ExpireAt, start: start, keyEnd: keyEnd, end: len(b.buf), offset: it.Offset, total: it.Total})
+}
+
+// value is an item's value, false while pieces of it are to come.
+func (b *itemBatch) value(it *copiedItem) (val []byte, whole bool) {
+	val = b.buf[it.keyEnd:it.end]
+	if len(val) == it.total {
+		return val, true
+	}
+	if it.offset == 0 {
+		b.long = make([]byte, 0, it.total)
+	}
+	b.long = append(b.long, val...)
+	if len(b.long) < it.total {
+		return nil, false
+	}
+	val, b.long = b.long, nil
+	return val, true
+}
+
+func (b *itemBatch) unfinished() error {
+	if b.long != nil {
+		return errs.Bugf("a snapshot's value of %d bytes ended early", cap(b.long))
+	}
+	return nil
+}
+
+// write writes the batch.
+func (s *snapshot) write(ctx context.Context, out *rdb.Writer) error {
+	b := &s.batch
+	for i := range b.items {
+		it := &b.items[i]
+		val, whole := b.value(it)
+		if !whole {
+			continue
+		}
+		var meta rdb.Meta
+		if it.expireAt >= 0 {
+			meta.ExpireAtMs = max(it.expireAt, 1)
+		}
+		if it.db != s.out {
+			if err := out.SelectDB(it.db, 0, 0); err != nil {
+				return err
+			}
+			s.out = it.db
+		}
+		if err := out.String(b.buf[it.start:it.keyEnd], val, meta); err != nil {
+			return err
+		}
+		s.written.Add(1)
+		if err := s.delay.key(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pacer makes a walker rest while the loops are busy, so that it takes 1/limits.WalkerShare of a processor.
+type pacer struct {
+	clock  clock.Clock
+	begin  int64   // of the window, monotonic ns
+	cpu    float64 // seconds that the process had used then
+	worked time.Duration
+	busy   bool
+}
+
+// paceWindow is how much work passes before the pacer looks again whether the loops are busy.
+const paceWindow = 2 * time.Millisecond
+
+func newPacer(c clock.Clock) pacer {
+	sys, user := cpuSeconds()
+	return pacer{clock: c, begin: c.MonoNanos(), cpu: sys + user}
+}
+
+// rest follows a piece of work. It sleeps if the processors were needed by others lately.
+func (p *pacer) rest(ctx context.Context, worked time.Duration) error {
+	if p.worked += worked; p.worked < paceWindow {
+		return nil
+	}
+	done := p.worked
+	p.look()
+	if !p.busy {
+		return nil
+	}
+	return clock.Sleep(ctx, p.clock, done*(limits.WalkerShare-1))
+}
+
+// look begins a new window. The loops count as busy if the process has used half a processor beside the walker.
+func (p *pacer) look() {
+	sys, user := cpuSeconds()
+	now := p.clock.MonoNanos()
+	passed, used := float64(now-p.begin)/1e9, sys+user-p.cpu-p.worked.Seconds()
+	p.busy = used > passed/2
+	p.begin, p.cpu, p.worked = now, sys+user, 0
+}
+
+// delay slows something down, for tests: a parameter's microseconds for each key, or if it is negative one microsecond for every
+// so many keys.
+type delay struct {
+	n     *Node
+	param string
+	value *value
+}
+
+// key waits after a key.
+func (d *delay) key(ctx context.Context) error {
+	if d.value == nil {
+		d.value = d.n.cfg.get(d.param)
+	}
+	us := d.value.int()
+	switch {
+	case us == 0:
+		return nil
+	case us < 0 && rand.Int64N(-us) != 0:
+		return nil
+	case us < 0:
+		us = 1
+	}
+	return clock.Sleep(ctx, d.n.clock, time.Duration(us)*time.Microsecond)
+}

@@ -1,0 +1,34 @@
+package keyspace
+
+// Shadow is database number n of a second set beside the databases, made on first use: what is loaded there is seen by nobody until
+// SwapShadow.
+func (sh *Shard) Shadow(n int) *DB {
+	if sh.shadow == nil {
+		sh.shadow = make([]*DB, len(sh.dbs))
+	}
+	if sh.shadow[n] == nil {
+		sh.shadow[n] = &DB{shard: sh, arena: sh.space.arena, index: n, root: &root{}}
+	}
+	return sh.shadow[n]
+}
+
+// SwapShadow exchanges the content of every database with its shadow's. Walks go on through what they began with.
+func (sh *Shard) SwapShadow() {
+	for n := range sh.dbs {
+		if sh.Used(n) || sh.shadow != nil && sh.shadow[n] != nil {
+			a, b := sh.DB(n), sh.Shadow(n)
+			a.root, b.root = b.root, a.root
+		}
+	}
+}
+
+// DropShadow empties the shadows, and gives what they had to be freed.
+func (sh *Shard) DropShadow() (rest []*Detached) {
+	for _, d := range sh.shadow {
+		if d != nil && d.Len() > 0 {
+			rest = append(rest, &Detached{shard: sh, root: d.root})
+		}
+	}
+	sh.shadow = nil
+	return rest
+}
