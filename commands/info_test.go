@@ -25,6 +25,7 @@ var sinceRedis70 = map[string]string{
 	"acl|save: tips":                 "7.2 has them",
 	"acl|setuser: tips":              "7.2 has them",
 	"client|setinfo: new":            "of 7.2",
+	"client|capa: new":               "of Valkey 8.0",
 	"client|no-touch: new":           "of 7.2",
 	"client|pause: flags":            "ours: not within MULTI, as EXEC holds what a pause has to wait for",
 	"client|unpause: flags":          "ours: not within MULTI, as EXEC holds what a pause has to wait for",

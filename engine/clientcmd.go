@@ -30,6 +30,7 @@ func ClientCommands() []*spec.Command {
 			sub("setname", "2.6.9", "Sets the connection name.", 3, any, clientSetName, spec.Str("connection-name")),
 			sub("setinfo", "7.2.0", "Sets information specific to the client or connection.", 4, any, clientSetInfo,
 				spec.OneOf("attr", spec.After("LIB-NAME", spec.Str("libname")), spec.After("LIB-VER", spec.Str("libver")))),
+			sub("capa", "8.0.0", "A client claims its capability.", -3, any, clientCapa, spec.Many(spec.Str("capability"))),
 			sub("info", "6.2.0", "Returns information about the connection.", 2, any, clientInfoRun),
 			sub("list", "2.4.0", "Lists open connections.", -2, admin, clientList),
 			sub("kill", "2.4.0", "Terminates open connections.", -3, admin, clientKill),

@@ -10,7 +10,7 @@ import (
 // Connection are the commands about the connection itself: AUTH, HELLO, SELECT, QUIT, RESET. CLIENT is in clientcmd.go.
 func Connection() []*spec.Command {
 	const open = spec.NoScript | spec.Loading | spec.Stale | spec.Fast | spec.NoAuth | spec.AllowBusy
-	return []*spec.Command{
+	return append(redirectCommands(), []*spec.Command{
 		{Name: "auth", Since: "1.0.0", Doc: "Authenticates the connection.", Complex: "O(N) where N is the number of passwords defined for the user",
 			Group: spec.Connection, Arity: -2, Flags: open, Args: spec.Args(spec.Opt(spec.Str("username")), spec.Str("password")), Run: authRun},
 		{Name: "hello", Since: "6.0.0", Doc: "Handshakes with the Redis server.", Complex: "O(1)", Group: spec.Connection, Arity: -1, Flags: open,
@@ -22,7 +22,7 @@ func Connection() []*spec.Command {
 		{Name: "quit", Since: "1.0.0", Doc: "Closes the connection.", Complex: "O(1)", Group: spec.Connection, Arity: -1, Flags: open,
 			Deprecated: "7.2.0", Instead: "just closing the connection", Run: quitRun},
 		{Name: "reset", Since: "6.2.0", Doc: "Resets the connection.", Complex: "O(1)", Group: spec.Connection, Arity: 1, Flags: open, Run: resetRun},
-	}
+	}...)
 }
 
 func authRun(c *spec.Call) {

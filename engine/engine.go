@@ -93,6 +93,8 @@ type Engine struct {
 	stats   Stats
 	seeds   atomic.Uint64
 	cycle   atomic.Pointer[Cycle]
+
+	primaryAddr atomic.Pointer[string]
 }
 
 // shard is a part of the keyspace and its lock, alone on its cache lines.

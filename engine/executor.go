@@ -2,6 +2,7 @@ package engine
 
 import (
 	"math/rand/v2"
+	"strings"
 
 	"github.com/larder-cache/larder/commands/spec"
 )
@@ -206,6 +207,9 @@ func (x *Executor) refusedAfter(c *Client, cmd *spec.Command, g Gate) (msg strin
 		return "", false
 	}
 	has, lacks := x.flagsOf(c, cmd)
+	if msg, park = x.redirected(c, has, g); msg != "" || park {
+		return msg, park
+	}
 	write := has&spec.Write != 0
 	switch {
 	case write && g&GateDiskError != 0 && g&GateReplica == 0:
@@ -337,7 +341,9 @@ func (x *Executor) reject(c *Client, cmd *spec.Command, msg string) Outcome {
 	}
 	if c.multi.on && cmd != nil && cmd == x.e.exec {
 		x.discard(c)
-		msg = "EXECABORT Transaction discarded because of: " + msg
+		if !strings.HasPrefix(msg, redirectPrefix) {
+			msg = "EXECABORT Transaction discarded because of: " + msg
+		}
 	}
 	start := len(c.Out.Buf)
 	c.Out.Error(msg)

@@ -170,6 +170,7 @@ func infoMemory(n *Node, w *infoWriter) {
 	w.str("mem_fragmentation_ratio", fmt.Sprintf("%.2f", float64(rss)/float64(max(used, 1))))
 	w.int("mem_fragmentation_bytes", rss-used)
 	w.int("mem_replication_backlog", n.journal.Memory())
+	w.int("mem_total_replication_buffers", n.journal.Memory())
 	w.int("mem_clients_normal", n.shared.stats.buffers.Load())
 	w.str("mem_allocator", "larder-arena")
 	w.int("active_defrag_running", 0)

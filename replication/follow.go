@@ -72,6 +72,7 @@ func (m *Manager) followAs(host string, port int, fo *failover) {
 	ctx, cancel := context.WithCancel(m.ctx)
 	f := &follower{m: m, host: host, port: port, cancel: cancel, ended: make(chan struct{}), state: linkConnect, downAt: m.Clock.Now(), total: -1, failover: fo}
 	f.x = m.Engine.NewExecutor()
+	m.Engine.SetPrimaryAddr(fmt.Sprintf("%s:%d", host, port))
 	s := m.Settings()
 	m.Engine.Barrier(func() {
 		set, clear := s.gates(false)
