@@ -63,7 +63,7 @@ func (s *snapshot) Close() {
 // WriteTo implements replication.Snapshot.
 func (s *snapshot) WriteTo(ctx context.Context, w io.Writer, version int, h replication.History, offset int64) error {
 	defer s.Close()
-	s.pace = newPacer(s.n.clock)
+	s.pace = newPacer(s.n.clock, processorSeconds)
 	out := rdb.NewWriter(w, rdb.WriterOptions{Version: version, Compress: s.n.cfg.get("rdbcompression").bool(), Checksum: s.n.cfg.get("rdbchecksum").bool()})
 	if err := out.Header(s.aux(h, offset)); err != nil {
 		return err
@@ -224,8 +224,9 @@ func (s *snapshot) write(ctx context.Context, out *rdb.Writer) error {
 // pacer makes a walker rest while the loops are busy, so that it takes 1/limits.WalkerShare of a processor.
 type pacer struct {
 	clock  clock.Clock
-	begin  int64   // of the window, monotonic ns
-	cpu    float64 // seconds that the process had used then
+	used   func() float64 // seconds of processor time that the process has used
+	begin  int64          // of the window, monotonic ns
+	cpu    float64        // used then
 	worked time.Duration
 	busy   bool
 }
@@ -233,9 +234,13 @@ type pacer struct {
 // paceWindow is how much work passes before the pacer looks again whether the loops are busy.
 const paceWindow = 2 * time.Millisecond
 
-func newPacer(c clock.Clock) pacer {
+func newPacer(c clock.Clock, used func() float64) pacer {
+	return pacer{clock: c, used: used, begin: c.MonoNanos(), cpu: used()}
+}
+
+func processorSeconds() float64 {
 	sys, user := cpuSeconds()
-	return pacer{clock: c, begin: c.MonoNanos(), cpu: sys + user}
+	return sys + user
 }
 
 // rest follows a piece of work. It sleeps if the processors were needed by others lately.
@@ -253,11 +258,10 @@ func (p *pacer) rest(ctx context.Context, worked time.Duration) error {
 
 // look begins a new window. The loops count as busy if the process has used half a processor beside the walker.
 func (p *pacer) look() {
-	sys, user := cpuSeconds()
-	now := p.clock.MonoNanos()
-	passed, used := float64(now-p.begin)/1e9, sys+user-p.cpu-p.worked.Seconds()
-	p.busy = used > passed/2
-	p.begin, p.cpu, p.worked = now, sys+user, 0
+	now, cpu := p.clock.MonoNanos(), p.used()
+	passed, others := float64(now-p.begin)/1e9, cpu-p.cpu-p.worked.Seconds()
+	p.busy = others > passed/2
+	p.begin, p.cpu, p.worked = now, cpu, 0
 }
 
 // delay slows something down, for tests: a parameter's microseconds for each key, or if it is negative one microsecond for every
