@@ -202,11 +202,14 @@ func (e *Engine) Client(id int64) *Client {
 	return e.clients.byID[id]
 }
 
-// NumClients counts the connected clients without the replicas, and the blocked ones.
+// NumClients counts the connected clients without the replicas, and the blocked ones, those that a pause holds back included.
 func (e *Engine) NumClients() (connected, blocked int) {
+	e.pause.mu.Lock()
+	parked := len(e.pause.parked)
+	e.pause.mu.Unlock()
 	e.clients.mu.Lock()
 	defer e.clients.mu.Unlock()
-	return len(e.clients.byID) - e.clients.replicas, len(e.clients.blocked)
+	return len(e.clients.byID) - e.clients.replicas, len(e.clients.blocked) + parked
 }
 
 // Publish makes what CLIENT LIST shows current. The loop calls it at the end of a turn that ran commands of the client.

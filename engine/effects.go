@@ -80,8 +80,16 @@ func (x *Executor) Write(k *spec.KeyRef) keyspace.Entry {
 	ent := x.live(k)
 	if ent.Found() {
 		x.touch(ent)
+	} else if x.writesOnReplica() && k.DB.Delete(k.Hash, k.Name) {
+		x.turn.expired++ // what a client writes to a replica begins anew; the stream is not touched by it
+		x.Modified(k)
 	}
 	return ent
+}
+
+// writesOnReplica: a client writes to a replica that is not read-only.
+func (x *Executor) writesOnReplica() bool {
+	return x.e.Gate()&(GateReplica|GateReadOnly) == GateReplica && !x.client.fromPrimary
 }
 
 // live finds a key that is not expired. An expired one is deleted on the way, by whoever may.

@@ -159,7 +159,8 @@ func (n *Node) apply(changed map[string]bool) (string, error) {
 	if changed["proto-max-bulk-len"] || changed["client-query-buffer-limit"] || changed["client-output-buffer-limit"] {
 		n.applyLimits()
 	}
-	if changed["replica-read-only"] || changed["replica-serve-stale-data"] || changed["client-output-buffer-limit"] {
+	if changed["replica-read-only"] || changed["replica-serve-stale-data"] || changed["client-output-buffer-limit"] ||
+		changed["min-replicas-to-write"] || changed["min-replicas-max-lag"] {
 		n.repl.ApplySettings()
 	}
 	if changed["save"] || changed["stop-writes-on-bgsave-error"] {

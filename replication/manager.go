@@ -263,6 +263,7 @@ func (m *Manager) ApplySettings() {
 	m.role.Lock()
 	defer m.role.Unlock()
 	s := m.Settings()
+	defer m.checkFewReplicas(m.Clock.Now(), s)
 	m.Engine.Barrier(func() {
 		m.mu.Lock()
 		defer m.mu.Unlock()

@@ -210,8 +210,15 @@ func (j *Journal) trim() {
 	invariant.Check(j.first <= end, "journal: first ≤ end")
 }
 
-// startLocked is the oldest offset that a returning reader may begin at: a block may hold more than the backlog promises.
-func (j *Journal) startLocked() int64 { return max(j.first, j.end.Load()-j.backlog) }
+// startLocked is the oldest offset that a returning reader may begin at: a block may hold more than the backlog promises. What
+// is kept for a slow reader is there for others, too.
+func (j *Journal) startLocked() int64 {
+	keep := j.end.Load() - j.backlog
+	for _, r := range j.readers {
+		keep = min(keep, r.pos)
+	}
+	return max(j.first, keep)
+}
 
 // Range is the offsets that a returning reader can begin at: from start up to and including end.
 func (j *Journal) Range() (start, end int64) {

@@ -193,8 +193,15 @@ func (m *machine) Check(t *rapid.T) {
 			t.Fatalf("start %d, first %d", start, m.j.first)
 		}
 	}
-	if start < end-m.w.backlog {
-		t.Fatalf("the backlog of %d bytes reaches back %d", m.w.backlog, end-start)
+	// What is kept for a slow reader is there for those who come, and nothing before it.
+	oldest := end - m.w.backlog
+	for _, tr := range m.w.readers {
+		if tr.r.err == nil {
+			oldest = min(oldest, tr.pos)
+		}
+	}
+	if start < oldest || start > max(oldest, m.j.first) {
+		t.Fatalf("start %d: the backlog and the slowest reader begin at %d", start, oldest)
 	}
 	// Memory: the backlog, what the slowest reader may lack, and the blocks at either end.
 	bound := m.w.backlog

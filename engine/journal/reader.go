@@ -162,6 +162,7 @@ func (r *Reader) Close() {
 	r.j.mu.Lock()
 	defer r.j.mu.Unlock()
 	r.cutLocked(context.Canceled)
+	r.j.trim() // nobody else may need what was kept for it
 }
 
 func (r *Reader) cutLocked(err error) {
