@@ -17,9 +17,12 @@ import (
 	"github.com/larder-cache/larder/wire/resp"
 )
 
-// blockSize is how many bytes of the stream one block holds: big enough that readers write well-filled packets, small enough
-// that an idle backlog costs little.
-const blockSize = 64 << 10
+// blockSize is how many bytes of the stream one block holds: small enough that an idle backlog costs little, and that the least
+// backlog that can be configured is not much more than it says. pieceSize is how much a reader sends at once.
+const (
+	blockSize = 16 << 10
+	pieceSize = 64 << 10
+)
 
 // ErrGone says that the stream no longer goes back to the offset asked for, or does not reach it yet.
 var ErrGone = errors.New("journal: the offset is not in the backlog")

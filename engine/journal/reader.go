@@ -83,7 +83,7 @@ func (r *Reader) pushAll() bool {
 	defer r.sending.Unlock()
 	for r.direct {
 		if r.scratch == nil {
-			r.scratch = make([]byte, 0, blockSize)
+			r.scratch = make([]byte, 0, pieceSize)
 		}
 		out, err := r.take(r.scratch)
 		if err != nil || len(out) == 0 {
