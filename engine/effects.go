@@ -142,6 +142,9 @@ func (x *Executor) touch(ent keyspace.Entry) {
 
 // Modified implements spec.Engine.
 func (x *Executor) Modified(k *spec.KeyRef) {
+	if x.writesOnReplica() {
+		x.noteLocal(k)
+	}
 	s := &x.e.shards[x.e.Space.ShardOf(k.Hash)]
 	if s.watchers == nil {
 		return

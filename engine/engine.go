@@ -102,7 +102,8 @@ type shard struct {
 	mu       sync.Mutex
 	ks       *keyspace.Shard
 	watchers map[watchKey][]*watch // nil while no key of the shard is watched
-	_        [40]byte
+	local    map[watchKey]struct{} // keys to be expired by a replica itself (localexpiry.go); nil while there is none
+	_        [32]byte
 }
 
 // New makes an engine around a keyspace.

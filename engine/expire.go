@@ -61,7 +61,11 @@ func (c *Cycle) expireShard(i int) {
 		c.x.BeginTurn()
 		c.x.e.lock(i)
 		c.x.e.shards[i].ks.SetClock(c.x.lruClock)
-		if c.x.client = c.cl; !c.x.mayExpire() {
+		c.x.client = c.cl
+		if c.x.e.shards[i].local != nil {
+			c.expireLocal(i)
+		}
+		if !c.x.mayExpire() {
 			c.x.e.unlock(i)
 			return
 		}

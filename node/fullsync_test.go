@@ -446,6 +446,29 @@ func TestAnnounced(t *testing.T) {
 	}
 }
 
+// TestWritableReplicaExpires: what clients write to a replica expires there, and nothing else does.
+func TestWritableReplicaExpires(t *testing.T) {
+	n := start(t, "--replica-read-only", "no")
+	primary := start(t)
+	follow(n, primary)
+	linked(t, n)
+	p := n.dial()
+	p.want("SET local v PX 20", "OK")
+	p.want("SET later v", "OK")
+	p.want("PEXPIRE later 30", "1")
+	p.want("SET kept v EX 1000", "OK")
+	primary.dial().want("SET theirs v EX 1000", "OK")
+	until(t, "they are gone", func() bool { return p.do("DBSIZE") == "2" })
+	p.want("GET kept", `"v"`)
+	// What the primary has not deleted yet is over for who reads, and begins anew for who writes.
+	primary.dial().want("CLIENT PAUSE 100000 WRITE", "OK") // nothing expires there meanwhile
+	caughtUp(t, primary, n)
+	p.want("SET theirs 5 PX 1", "OK")
+	until(t, "it is over", func() bool { return p.do("GET theirs") == "nil" })
+	p.want("INCR theirs", "1")
+	p.want("PTTL theirs", "-1")
+}
+
 func TestRedirect(t *testing.T) {
 	n, primary := start(t), start(t)
 	p := n.dial()

@@ -99,6 +99,8 @@ const (
 const (
 	// MaxKeyBytes is the longest key. Redis' bound is that of any argument.
 	MaxKeyBytes = MaxBulkBytesDefault
+	// MaxLocalExpiries is how many keys a writable replica watches itself, of those that clients gave an expiry there.
+	MaxLocalExpiries = 1024 * 1024
 	// MaxScanCount caps the COUNT of a SCAN, so that one call holds its shard for a bounded time.
 	MaxScanCount = 100_000
 	// ActiveExpireBudget is how long one expiry cycle may work on a shard before it lets go of the lock.
