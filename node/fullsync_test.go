@@ -446,6 +446,22 @@ func TestAnnounced(t *testing.T) {
 	}
 }
 
+// TestSilentPrimaryIsLeft: a shorter repl-timeout counts for a link that waits already.
+func TestSilentPrimaryIsLeft(t *testing.T) {
+	asked := make(chan struct{}, 100)
+	port := fakePrimary(t, func(nc net.Conn, _ string) {
+		asked <- struct{}{}
+		io.Copy(io.Discard, nc) //nolint:errcheck // until the replica hangs up
+	})
+	n := start(t)
+	p := n.dial()
+	p.want("REPLICAOF 127.0.0.1 "+port, "OK")
+	<-asked
+	p.want("CONFIG SET repl-timeout 1", "OK")
+	until(t, "it is left", func() bool { return strings.Contains(n.log.String(), "Timeout connecting to the PRIMARY") })
+	<-asked
+}
+
 // TestWritableReplicaExpires: what clients write to a replica expires there, and nothing else does.
 func TestWritableReplicaExpires(t *testing.T) {
 	n := start(t, "--replica-read-only", "no")

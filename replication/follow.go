@@ -43,6 +43,8 @@ type follower struct {
 	downAt time.Time
 	lastIO time.Time
 	conn   net.Conn
+	// loading: it is busy with the snapshot, and reads nothing of the link or at its own pace.
+	loading bool
 	// loaded and total are the snapshot's bytes so far, and all of them if known, while syncing.
 	loaded, total int64
 }
@@ -187,7 +189,7 @@ func (f *follower) down() {
 		if f.up {
 			f.downAt = f.m.Clock.Now()
 		}
-		f.state, f.up, f.conn = linkConnect, false, nil
+		f.state, f.up, f.conn, f.loading = linkConnect, false, nil, false
 	})
 	s := f.m.Settings()
 	if !s.ServeStale {
@@ -205,7 +207,7 @@ func (f *follower) once(ctx context.Context) error {
 	defer nc.Close()
 	stop := context.AfterFunc(ctx, func() { nc.Close() })
 	defer stop()
-	f.set(func() { f.conn, f.state = nc, linkHandshake })
+	f.set(func() { f.conn, f.state, f.lastIO = nc, linkHandshake, f.m.Clock.Now() })
 	in := bufio.NewReaderSize(nc, 64<<10)
 	ans, err := f.greet(nc, in)
 	f.settleFailover(err)
@@ -220,7 +222,7 @@ func (f *follower) once(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	f.set(func() { f.state, f.up, f.lastIO = linkConnected, true, f.m.Clock.Now() })
+	f.set(func() { f.state, f.up, f.loading, f.lastIO = linkConnected, true, false, f.m.Clock.Now() })
 	if f.m.Engine.Gate()&engine.GateStale != 0 {
 		f.m.Engine.SetGate(0, engine.GateStale)
 	}
@@ -266,7 +268,10 @@ func (f *follower) greet(nc net.Conn, in *bufio.Reader) (Answer, error) {
 		if _, err := nc.Write(h.next()); err != nil {
 			return Answer{}, err
 		}
-		line, err := readLine(in, func() { nc.SetDeadline(m.Clock.Now().Add(s.Timeout)) }) //nolint:errcheck // the read fails as well
+		line, err := readLine(in, func() {
+			f.set(func() { f.lastIO = m.Clock.Now() })
+			nc.SetDeadline(m.Clock.Now().Add(m.Settings().Timeout)) //nolint:errcheck // the read fails as well
+		})
 		if err != nil {
 			return Answer{}, err
 		}
@@ -276,6 +281,27 @@ func (f *follower) greet(nc net.Conn, in *bufio.Reader) (Answer, error) {
 			return ans, err
 		}
 	}
+}
+
+// dropSilentPrimary ends the link to a primary that has been silent for repl-timeout, which may have been made shorter since the
+// link's goroutine began to wait.
+func (m *Manager) dropSilentPrimary(now time.Time, s Settings) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f := m.follow
+	if f == nil || f.conn == nil || f.loading || now.Sub(f.lastIO) <= s.Timeout {
+		return
+	}
+	switch f.state {
+	case linkHandshake:
+		m.Log.Warn("Timeout connecting to the PRIMARY...")
+	case linkSync:
+		m.Log.Warn("Timeout receiving bulk data from PRIMARY... If the problem persists try to set the 'repl-timeout' parameter to a larger value.")
+	default:
+		m.Log.Warn("PRIMARY timeout: no data nor PING received...")
+	}
+	f.conn.Close()
+	f.conn = nil
 }
 
 // asks is the history that the node could go on with, and its first missing byte; "?" and -1 for none.
@@ -364,6 +390,7 @@ func (f *follower) fromFile(ctx context.Context, nc net.Conn, ans Answer, src *s
 		return bufio.NewReaderSize(tmp, 256<<10), err
 	}
 	r, err := again()
+	f.set(func() { f.loading = true }) // until the link is up, or down
 	if err == nil && !m.Data.Empty() { // there is something to lose by a bad one
 		err = m.Data.Check(ctx, r)
 	}
@@ -398,6 +425,7 @@ func (f *follower) install(ctx context.Context, nc net.Conn, ans Answer, src *sn
 		// Until all is loaded the node has no history that it could go on from, or hand on.
 		m.Barrier(func() { f.restart(NewHistory(m.newID()), 0, 0) })
 	}
+	f.set(func() { f.loading = true })
 	l, err := m.Data.Load(ctx, src, src.size, how.beside)
 	if err == nil {
 		_, err = io.Copy(io.Discard, src) // the end mark

@@ -223,6 +223,7 @@ func (m *Manager) Tick() {
 	m.freeBacklog(now, s)
 	m.pingReplicas(now, s)
 	m.dropStalled()
+	m.dropSilentPrimary(now, s)
 	m.stepFailover(now)
 }
 
