@@ -97,7 +97,7 @@ var params = []param{
 	{name: "replica-ignore-maxmemory", alias: "slave-ignore-maxmemory", kind: kindBool, def: "yes"},
 	{name: "replica-ignore-disk-write-errors", kind: kindBool, def: "no"}, // a replica obeys its primary, whatever its disk does
 	{name: "repl-disable-tcp-nodelay", kind: kindBool, def: "no"},
-	{name: "repl-backlog-size", kind: kindMemory, def: "10mb", min: 16 << 10, max: noLimit},
+	{name: "repl-backlog-size", kind: kindMemory, def: "10mb", min: 1, max: noLimit},
 	{name: "repl-backlog-ttl", kind: kindInt, def: "3600", max: math.MaxInt32},
 	{name: "repl-timeout", kind: kindInt, def: "60", min: 1, max: math.MaxInt32},
 	{name: "repl-ping-replica-period", alias: "repl-ping-slave-period", kind: kindInt, def: "10", min: 1, max: math.MaxInt32},
