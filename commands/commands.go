@@ -4,7 +4,8 @@
 // commands that are about the server itself are not here: those of connections and transactions are engine's, of users acl's,
 // of replication replication's, of the process node's.
 //
-// Reading order: commands.go, then a file a group: string.go with set.go, number.go and stringrange.go, generic.go with expire.go, scan.go and flush.go,
+// Reading order: commands.go, then a file a group: string.go with set.go, number.go, stringrange.go and lcs.go, generic.go with expire.go,
+// scan.go, rename.go, object.go, flush.go and swapdb.go,
 // connection.go, command.go with commandinfo.go and commanddocs.go.
 package commands
 
@@ -12,7 +13,6 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/larder-cache/larder/base/limits"
 	"github.com/larder-cache/larder/commands/spec"
 	"github.com/larder-cache/larder/store/keyspace"
 	"github.com/larder-cache/larder/store/value"
@@ -20,7 +20,7 @@ import (
 
 // All declares every command of the package that needs nothing to be told; CommandCommands has those that do.
 func All() []*spec.Command {
-	return slices.Concat(stringCommands(), numberCommands(), rangeCommands(), keyCommands(), expireCommands(), scanCommands(), renameCommands(), flushCommands(), connectionCommands())
+	return slices.Concat(stringCommands(), numberCommands(), rangeCommands(), keyCommands(), expireCommands(), scanCommands(), renameCommands(), flushCommands(), lcsCommands(), objectCommands(), swapCommands(), connectionCommands())
 }
 
 // Words that are propagated in place of a call.
@@ -95,7 +95,8 @@ func peek(c *spec.Call, k *spec.KeyRef) keyspace.Entry {
 // fits reports whether a string of size bytes, to which more are to be added, may be that long; false after it has answered
 // the error. The primary is obeyed.
 func fits(c *spec.Call, size, more int64) bool {
-	if c.Session.FromPrimary() || (size <= limits.MaxBulkBytesDefault && more <= limits.MaxBulkBytesDefault-size) {
+	most := c.Engine.MaxString()
+	if c.Session.FromPrimary() || (size <= most && more <= most-size) {
 		return true
 	}
 	c.Out.Error("ERR string exceeds maximum allowed size (proto-max-bulk-len)")

@@ -105,6 +105,7 @@ var docsSinceRedis70 = map[string]string{
 	"flushdb: arguments":                 "7.2 calls it flush-type",
 	"command|getkeys: arguments":         "7.2 has them",
 	"command|getkeysandflags: arguments": "7.2 has them",
+	"lcs: arguments":                     "7.2 calls it min-match-len",
 	"acl|cat: arguments":                 "7.2 calls it category",
 	"acl|log: history":                   "what 7.2 added",
 }

@@ -29,7 +29,10 @@ func renameCommands() []*spec.Command {
 	}
 }
 
-const errSameObject = "ERR source and destination objects are the same"
+const (
+	errSameObject = "ERR source and destination objects are the same"
+	errDBRange    = "ERR DB index is out of range"
+)
 
 func renameRun(c *spec.Call, nx bool) {
 	src, dst := c.Key(0), c.Key(1)
@@ -123,7 +126,7 @@ func database(c *spec.Call, arg []byte) (int, bool) {
 		return 0, false
 	}
 	if n < 0 || n >= int64(c.Engine.Space().Databases()) {
-		c.Out.Error("ERR DB index is out of range")
+		c.Out.Error(errDBRange)
 		return 0, false
 	}
 	return int(n), true

@@ -230,3 +230,6 @@ func (x *Executor) FlushedDB(db int) {
 		x.e.Flushed(x, x.client)
 	}
 }
+
+// MaxString implements spec.Engine.
+func (x *Executor) MaxString() int64 { return x.e.maxString.Load() }

@@ -25,6 +25,7 @@ import (
 
 	"github.com/larder-cache/larder/acl"
 	"github.com/larder-cache/larder/base/clock"
+	"github.com/larder-cache/larder/base/limits"
 	"github.com/larder-cache/larder/commands/spec"
 	"github.com/larder-cache/larder/engine/journal"
 	"github.com/larder-cache/larder/store/keyspace"
@@ -81,6 +82,8 @@ type Engine struct {
 	Config
 	shards []shard
 	gate   atomic.Uint32
+	// maxString is proto-max-bulk-len, in bytes.
+	maxString atomic.Int64
 	// token is held by whoever waits for shards while holding some: one at a time (locks.go).
 	token sync.Mutex
 
@@ -112,6 +115,7 @@ func New(cfg Config) *Engine {
 	for i := range e.shards {
 		e.shards[i].ks = cfg.Space.Shard(i)
 	}
+	e.SetMaxString(limits.MaxBulkBytesDefault)
 	e.exec = cfg.Table.Lookup([]byte("exec"))
 	for _, c := range cfg.Table.All() {
 		e.steering = append(e.steering, steersTransaction(c))
@@ -123,6 +127,10 @@ func New(cfg Config) *Engine {
 	cfg.Space.NotifyPreImages(e.preImagesFull)
 	return e
 }
+
+// SetMaxString says how long, in bytes, commands may make a string (proto-max-bulk-len). Until then it is
+// limits.MaxBulkBytesDefault.
+func (e *Engine) SetMaxString(n int64) { e.maxString.Store(n) }
 
 // Gate is what refuses commands now.
 func (e *Engine) Gate() Gate { return Gate(e.gate.Load()) }

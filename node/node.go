@@ -199,6 +199,7 @@ func (n *Node) newLoops(num int) (loops, error) {
 func (n *Node) applyLimits() {
 	l := &connLimits{open: resp.DefaultLimits(), query: n.cfg.get("client-query-buffer-limit").int()}
 	l.open.MaxBulk = n.cfg.get("proto-max-bulk-len").int()
+	n.engine.SetMaxString(l.open.MaxBulk)
 	l.open.MaxMultibulk = limits.MaxMultibulkArgs
 	l.preAuth = l.open.Unauthenticated()
 	out, _ := parseOutputLimits(n.cfg.get("client-output-buffer-limit").string()) // checked when it was set

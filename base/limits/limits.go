@@ -101,6 +101,9 @@ const (
 	MaxKeyBytes = MaxBulkBytesDefault
 	// MaxLocalExpiries is how many keys a writable replica watches itself, of those that clients gave an expiry there.
 	MaxLocalExpiries = 1024 * 1024
+	// MaxLCSCells is how many pairs of bytes LCS compares, whatever proto-max-bulk-len: its shards are held meanwhile, some 10 ms.
+	// It is what Redis does by default, at four bytes a cell.
+	MaxLCSCells = MaxBulkBytesDefault / 4
 	// MaxScanCount caps the COUNT of a SCAN, so that one call holds its shard for a bounded time.
 	MaxScanCount = 100_000
 	// ActiveExpireBudget is how long one expiry cycle may work on a shard before it lets go of the lock.

@@ -74,6 +74,15 @@ type Engine interface {
 	Free(rest *keyspace.Detached)
 	// FlushedDB says that a database (-1: every one) was emptied: watchers of its keys fail. The shards are held.
 	FlushedDB(db int)
+	// SwapDB exchanges the content of two databases; watchers of keys that are in either fail. Every shard is held.
+	SwapDB(a, b int)
+	// Access reads an entry's access clock as maxmemory-policy keeps it: with an LFU policy lfu is true and n the use counter, 0 to
+	// 255, as it has decayed until now; otherwise n is for how many seconds the key was not used.
+	Access(e keyspace.Entry) (lfu bool, n int64)
+	// SetAccess sets an entry's access clock such that Access gives n, as near as 24 bits can tell.
+	SetAccess(e keyspace.Entry, n int64)
+	// MaxString is proto-max-bulk-len, in bytes: how long a string may become.
+	MaxString() int64
 	// Rand is the executor's source of chance.
 	Rand() uint64
 	// Expired reports whether an entry's time is over at the call's Now.

@@ -1,0 +1,72 @@
+package commands
+
+import (
+	"github.com/larder-cache/larder/commands/spec"
+	"github.com/larder-cache/larder/store/keyspace"
+)
+
+func objectCommands() []*spec.Command {
+	sub := func(name, since, doc string, answer func(*spec.Call, keyspace.Entry)) *spec.Command {
+		return &spec.Command{Name: name, Since: since, Doc: doc, Complex: "O(1)", Arity: 3, Flags: spec.ReadOnly, Categories: spec.CatKeyspace,
+			Keys: spec.One(2, spec.RO), Args: spec.Args(keyArg), Tips: tipRandom, Run: func(c *spec.Call) { objectRun(c, answer) }}
+	}
+	help := &spec.Command{Name: "help", Since: "6.2.0", Doc: "Returns helpful text about the different subcommands.", Complex: "O(1)", Arity: 2,
+		Flags: spec.Loading | spec.Stale, Categories: spec.CatKeyspace, Run: objectHelpRun}
+	return []*spec.Command{{Name: "object", Since: "2.2.3", Doc: "A container for object introspection commands.", Complex: "Depends on subcommand.",
+		Group: spec.Generic, Arity: -2, Sub: []*spec.Command{
+			sub("encoding", "2.2.3", "Returns the internal encoding of a Redis object.", objectEncoding),
+			sub("freq", "4.0.0", "Returns the logarithmic access frequency counter of a Redis object.", objectFreq),
+			help,
+			sub("idletime", "2.2.3", "Returns the time since the last access to a Redis object.", objectIdletime),
+			sub("refcount", "2.2.3", "Returns the reference count of a value of a key.", objectRefcount),
+		}}}
+}
+
+// objectRun looks at a key without counting as its use.
+func objectRun(c *spec.Call, answer func(*spec.Call, keyspace.Entry)) {
+	ent := peek(c, c.Key(0))
+	if !ent.Found() {
+		c.Out.Null()
+		return
+	}
+	answer(c, ent)
+}
+
+func objectEncoding(c *spec.Call, ent keyspace.Entry) { c.Out.BulkString(ent.Encoding().String()) }
+
+const policyNote = " Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."
+
+func objectFreq(c *spec.Call, ent keyspace.Entry) {
+	lfu, n := c.Engine.Access(ent)
+	if !lfu {
+		c.Out.Error("ERR An LFU maxmemory policy is not selected, access frequency not tracked." + policyNote)
+		return
+	}
+	c.Out.Int(n)
+}
+
+func objectIdletime(c *spec.Call, ent keyspace.Entry) {
+	lfu, n := c.Engine.Access(ent)
+	if lfu {
+		c.Out.Error("ERR An LFU maxmemory policy is selected, idle time not tracked." + policyNote)
+		return
+	}
+	c.Out.Int(n)
+}
+
+// objectRefcount answers 1: a value belongs to one key. (Two that share a block after COPY do not show it, nor do any share small
+// integers.)
+func objectRefcount(c *spec.Call, _ keyspace.Entry) { c.Out.Int(1) }
+
+func objectHelpRun(c *spec.Call) {
+	c.Help(
+		"ENCODING <key>",
+		"    Tell how the value of <key> is represented.",
+		"FREQ <key>",
+		"    Tell how often <key> is used, as a logarithm; only with an LFU maxmemory-policy.",
+		"IDLETIME <key>",
+		"    Tell for how many seconds <key> was not used; only without an LFU maxmemory-policy.",
+		"REFCOUNT <key>",
+		"    Tell how many references the value of <key> has.",
+	)
+}

@@ -1,0 +1,47 @@
+package commands_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/larder-cache/larder/engine/enginetest"
+)
+
+func TestObject(t *testing.T) {
+	runSteps(t, []step{
+		{"OBJECT ENCODING a", "nil", nil},
+		{"OBJECT IDLETIME a", "nil", nil},
+		{"OBJECT FREQ a", "nil", nil},
+		{"SET a 12", "OK", []string{"SET a 12"}},
+		{"OBJECT ENCODING a", `"int"`, nil},
+		{"OBJECT REFCOUNT a", "1", nil},
+		{"OBJECT FREQ a", "-ERR An LFU maxmemory policy is not selected, access frequency not tracked. " +
+			"Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.", nil},
+		{"APPEND a 3", "3", []string{"APPEND a 3"}},
+		{"OBJECT encoding a", `"raw"`, nil},
+		{"SET a abc", "OK", []string{"SET a abc"}},
+		{"OBJECT ENCODING a", `"embstr"`, nil},
+		{"OBJECT ENCODING a b", "-ERR wrong number of arguments for 'object|encoding' command", nil},
+		{"OBJECT NOSUCH a", "-ERR unknown subcommand 'NOSUCH'. Try OBJECT HELP.", nil},
+	})
+}
+
+func TestIdletime(t *testing.T) {
+	s := enginetest.New(t, enginetest.Start)
+	c := s.Client()
+	c.Do("SET a 1")
+	c.Do("GET a")
+	for i := range 3 {
+		s.Clock.Advance(10 * time.Second)
+		if got, want := c.Do("OBJECT IDLETIME a"), []string{"10", "20", "30"}[i]; got != want {
+			t.Errorf("after %s seconds: %s", want, got)
+		}
+		c.Do("OBJECT ENCODING a") // none of these is a use of the key
+		c.Do("TTL a")
+		c.Do("EXISTS a")
+	}
+	c.Do("TOUCH a")
+	if got := c.Do("OBJECT IDLETIME a"); got != "0" {
+		t.Errorf("after TOUCH: %s", got)
+	}
+}

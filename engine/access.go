@@ -1,0 +1,17 @@
+package engine
+
+import "github.com/larder-cache/larder/store/keyspace"
+
+// clockMask: access clocks are 24 bits of seconds, which begin anew after half a year.
+const clockMask = 1<<24 - 1
+
+// Access implements spec.Engine.
+func (x *Executor) Access(e keyspace.Entry) (lfu bool, n int64) {
+	return false, int64((x.lruClock - e.LRU()) & clockMask)
+}
+
+// SetAccess implements spec.Engine. What is longer ago than the clock can tell becomes the longest that it can.
+func (x *Executor) SetAccess(e keyspace.Entry, n int64) {
+	n = min(max(n, 0), clockMask)
+	e.SetLRU((x.lruClock - uint32(n)) & clockMask)
+}
