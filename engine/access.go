@@ -7,8 +7,15 @@ const clockMask = 1<<24 - 1
 
 // Access implements spec.Engine.
 func (x *Executor) Access(e keyspace.Entry) (lfu bool, n int64) {
-	return false, int64((x.lruClock - e.LRU()) & clockMask)
+	idle := (x.lruClock - e.LRU()) & clockMask
+	if idle > clockMask-clockAhead {
+		return false, 0
+	}
+	return false, int64(idle)
 }
+
+// clockAhead is by how many seconds a key's clock, which another loop has set, may be ahead of this one's, read when its turn began.
+const clockAhead = 60
 
 // SetAccess implements spec.Engine. What is longer ago than the clock can tell becomes the longest that it can.
 func (x *Executor) SetAccess(e keyspace.Entry, n int64) {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"math/rand/v2"
 	"strings"
 
@@ -152,16 +153,18 @@ func (x *Executor) unknown(container *spec.Command, args [][]byte) string {
 		if room <= 0 {
 			break
 		}
-		s := clip(a, room)
+		s := "'" + clip(a, room) + "' "
 		room -= len(s)
-		msg += "'" + s + "' "
+		msg += s
 	}
 	return msg
 }
 
+// clip is what an error text quotes of a word: n bytes at most, and as in Redis, whose strings end there, none from a NUL on.
 func clip(b []byte, n int) string {
-	if len(b) > n {
-		b = b[:n]
+	b = b[:min(n, len(b))]
+	if end := bytes.IndexByte(b, 0); end >= 0 {
+		b = b[:end]
 	}
 	return string(b)
 }

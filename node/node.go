@@ -32,6 +32,7 @@ import (
 	"github.com/larder-cache/larder/commands/spec"
 	"github.com/larder-cache/larder/engine"
 	"github.com/larder-cache/larder/engine/journal"
+	"github.com/larder-cache/larder/persist/keydump"
 	"github.com/larder-cache/larder/replication"
 	"github.com/larder-cache/larder/store/arena"
 	"github.com/larder-cache/larder/store/keyspace"
@@ -139,7 +140,8 @@ func (n *Node) buildEngine(seed uint64, rnd *mrand.Rand) (err error) {
 	n.repl = replication.New(replication.Config{Journal: n.journal, Data: n, Settings: n.replicationSettings, Clock: n.clock, Rand: rnd,
 		Log: n.log, Version: RedisVersion, Dial: n.dialPrimary})
 	n.table, err = spec.NewTable(commands.All(), commands.CommandCommands(func() *spec.Table { return n.table }),
-		n.acl.Commands(n.aclHooks()), engine.Transactions(), n.connectionCommands(), n.repl.Commands(), n.serverCommands())
+		n.acl.Commands(n.aclHooks()), engine.Transactions(), n.connectionCommands(), n.repl.Commands(), n.serverCommands(),
+		keydump.Commands(keydump.Config{Compress: n.cfg.get("rdbcompression").bool}))
 	if err != nil {
 		return err
 	}

@@ -33,7 +33,7 @@ const (
 // Start is the time at which the clock of a new Server stands.
 var Start = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
-// Server is an engine with all commands that packages commands, acl and engine declare.
+// Server is an engine with all commands that packages commands, acl and engine declare, and those that New was given.
 type Server struct {
 	Engine *engine.Engine
 	Clock  *clock.Fake
@@ -50,8 +50,8 @@ type Server struct {
 	rand   *rand.ChaCha8
 }
 
-// New makes a server whose journal is on. The clock stands at now.
-func New(tb testing.TB, now time.Time) *Server {
+// New makes a server whose journal is on, with more commands if a test needs them. The clock stands at now.
+func New(tb testing.TB, now time.Time, more ...*spec.Command) *Server {
 	tb.Helper()
 	s := &Server{tb: tb, Clock: clock.NewFake(now), ACL: acl.New(), rand: rand.NewChaCha8([32]byte{1})}
 	a, err := arena.New(arena.Config{Reserve: 8 << 30})
@@ -65,7 +65,7 @@ func New(tb testing.TB, now time.Time) *Server {
 		Rand:       func(p []byte) { s.rand.Read(p) },
 	}
 	s.Table, err = spec.NewTable(commands.All(), commands.CommandCommands(func() *spec.Table { return s.Table }), s.ACL.Commands(hooks),
-		engine.Transactions(), engine.Connection(), engine.ClientCommands())
+		engine.Transactions(), engine.Connection(), engine.ClientCommands(), more)
 	s.must(err)
 	s.ACL.Bind(s.Table)
 	j := journal.New(journal.Config{Backlog: 1 << 20})
