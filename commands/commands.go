@@ -27,6 +27,7 @@ func All() []*spec.Command {
 var (
 	wordSet       = []byte("SET")
 	wordDel       = []byte("DEL")
+	wordUnlink    = []byte("UNLINK")
 	wordPXAT      = []byte("PXAT")
 	wordKeepTTL   = []byte("KEEPTTL")
 	wordPersist   = []byte("PERSIST")
@@ -71,11 +72,13 @@ func changed(c *spec.Call, k *spec.KeyRef, class byte, event string) {
 	c.Engine.Dirty(1)
 }
 
-// remove deletes a key that was found, in place of what the call was about: it is propagated as DEL.
-func remove(c *spec.Call, k *spec.KeyRef) {
+// remove deletes a key that was found, in place of giving it an expiry that is over: it is propagated as UNLINK, as what expires is.
+func remove(c *spec.Call, k *spec.KeyRef) { removeAs(c, k, wordUnlink) }
+
+func removeAs(c *spec.Call, k *spec.KeyRef, word []byte) {
 	k.DB.Delete(k.Hash, k.Name)
 	changed(c, k, eventGeneric, "del")
-	c.Engine.Propagate(wordDel, k.Name)
+	c.Engine.Propagate(word, k.Name)
 }
 
 // peek is Engine.Read for commands that only look at a key from outside: its access clock stays.

@@ -8,6 +8,7 @@ import (
 	"github.com/larder-cache/larder/commands/spec"
 	"github.com/larder-cache/larder/engine"
 	"github.com/larder-cache/larder/engine/enginetest"
+	"github.com/larder-cache/larder/persist/keydump"
 	"github.com/larder-cache/larder/wire/resp"
 )
 
@@ -34,7 +35,7 @@ var sinceRedis70 = map[string]string{
 }
 
 func TestInfoAsRedis(t *testing.T) {
-	s := enginetest.New(t, enginetest.Start)
+	s := enginetest.New(t, enginetest.Start, keydump.Commands(keydump.Config{})...)
 	c, real := s.Client(), enginetest.StartRedis(t).Dial()
 	c.Value("HELLO", "3")
 	real.Value("HELLO", "3")
@@ -111,7 +112,7 @@ var docsSinceRedis70 = map[string]string{
 }
 
 func TestDocsAsRedis(t *testing.T) {
-	s := enginetest.New(t, enginetest.Start)
+	s := enginetest.New(t, enginetest.Start, keydump.Commands(keydump.Config{})...)
 	c, real := s.Client(), enginetest.StartRedis(t).Dial()
 	c.Value("HELLO", "3")
 	real.Value("HELLO", "3")

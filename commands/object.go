@@ -1,6 +1,8 @@
 package commands
 
 import (
+	"math"
+
 	"github.com/larder-cache/larder/commands/spec"
 	"github.com/larder-cache/larder/store/keyspace"
 )
@@ -37,26 +39,33 @@ func objectEncoding(c *spec.Call, ent keyspace.Entry) { c.Out.BulkString(ent.Enc
 const policyNote = " Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."
 
 func objectFreq(c *spec.Call, ent keyspace.Entry) {
-	lfu, n := c.Engine.Access(ent)
-	if !lfu {
+	if !c.Engine.LFU() {
 		c.Out.Error("ERR An LFU maxmemory policy is not selected, access frequency not tracked." + policyNote)
 		return
 	}
-	c.Out.Int(n)
+	c.Out.Int(int64(c.Engine.Frequency(ent)))
 }
 
 func objectIdletime(c *spec.Call, ent keyspace.Entry) {
-	lfu, n := c.Engine.Access(ent)
-	if lfu {
+	if c.Engine.LFU() {
 		c.Out.Error("ERR An LFU maxmemory policy is selected, idle time not tracked." + policyNote)
 		return
 	}
-	c.Out.Int(n)
+	c.Out.Int(c.Engine.IdleSeconds(ent))
 }
 
-// objectRefcount answers 1: a value belongs to one key. (Two that share a block after COPY do not show it, nor do any share small
-// integers.)
-func objectRefcount(c *spec.Call, _ keyspace.Entry) { c.Out.Int(1) }
+// sharedIntegers is how many small integers Redis keeps one object for, whoever has that value.
+const sharedIntegers = 10_000
+
+// objectRefcount answers 1: a value belongs to one key, and two that share a block after COPY do not show it. A small integer has no
+// memory of its own, which Redis says by the greatest count.
+func objectRefcount(c *spec.Call, ent keyspace.Entry) {
+	if n, ok := ent.Int(); ok && n >= 0 && n < sharedIntegers && c.Engine.SharesIntegers() {
+		c.Out.Int(math.MaxInt32)
+		return
+	}
+	c.Out.Int(1)
+}
 
 func objectHelpRun(c *spec.Call) {
 	c.Help(

@@ -14,13 +14,14 @@ func TestObject(t *testing.T) {
 		{"OBJECT FREQ a", "nil", nil},
 		{"SET a 12", "OK", []string{"SET a 12"}},
 		{"OBJECT ENCODING a", `"int"`, nil},
-		{"OBJECT REFCOUNT a", "1", nil},
+		{"OBJECT REFCOUNT a", "2147483647", nil},
 		{"OBJECT FREQ a", "-ERR An LFU maxmemory policy is not selected, access frequency not tracked. " +
 			"Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.", nil},
 		{"APPEND a 3", "3", []string{"APPEND a 3"}},
 		{"OBJECT encoding a", `"raw"`, nil},
 		{"SET a abc", "OK", []string{"SET a abc"}},
 		{"OBJECT ENCODING a", `"embstr"`, nil},
+		{"OBJECT REFCOUNT a", "1", nil},
 		{"OBJECT ENCODING a b", "-ERR wrong number of arguments for 'object|encoding' command", nil},
 		{"OBJECT NOSUCH a", "-ERR unknown subcommand 'NOSUCH'. Try OBJECT HELP.", nil},
 	})

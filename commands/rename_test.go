@@ -1,9 +1,13 @@
 package commands_test
 
 import (
+	"strconv"
 	"testing"
+	"unsafe"
 
 	"github.com/larder-cache/larder/engine/enginetest"
+	"github.com/larder-cache/larder/store/keyspace"
+	"github.com/larder-cache/larder/store/value"
 )
 
 func TestRename(t *testing.T) {
@@ -50,21 +54,64 @@ func TestCopyAndMove(t *testing.T) {
 	})
 }
 
-// TestRenameBig: a big value goes by reference, and between shards.
-func TestRenameBig(t *testing.T) {
+// bigBytes is the size of a value of which no command here may touch more than the entry.
+const bigBytes = 400 << 20
+
+// TestBigGoesByReference: what gives a value to another key, or another place to a database, does so at the same cost whatever its size:
+// the value's bytes stay where they are, between shards and databases, and no more memory is used than for a few entries.
+func TestBigGoesByReference(t *testing.T) {
 	s := enginetest.New(t, enginetest.Start)
 	c := s.Client()
-	c.Do("SETRANGE big:0 3000000 x")
-	names := []string{"big:0", "big:1", "big:2", "big:3", "big:4", "big:5"}
-	for i := 1; i < len(names); i++ {
-		if got := c.Do("RENAME " + names[i-1] + " " + names[i]); got != "OK" {
-			t.Fatal(got)
+	c.Do("SETRANGE big:0 " + strconv.Itoa(bigBytes-1) + " x")
+	at, used := address(s, 0, "big:0"), s.Engine.Space.Arena().Used()
+	if at == 0 {
+		t.Fatal("the value is not there")
+	}
+	shards := map[int]bool{}
+	for _, st := range []struct {
+		do, want string
+		db       int
+		key      string
+	}{
+		{"RENAME big:0 big:1", "OK", 0, "big:1"},
+		{"RENAME big:1 big:2", "OK", 0, "big:2"},
+		{"RENAMENX big:2 big:3", "1", 0, "big:3"},
+		{"RENAME big:3 big:4", "OK", 0, "big:4"},
+		{"COPY big:4 big:5", "1", 0, "big:5"},
+		{"DEL big:4", "1", 0, "big:5"},
+		{"MOVE big:5 3", "1", 3, "big:5"},
+		{"SWAPDB 3 7", "OK", 7, "big:5"},
+		{"SWAPDB 7 0", "OK", 0, "big:5"},
+		{"PERSIST big:5", "0", 0, "big:5"},
+		{"PEXPIRE big:5 100000", "1", 0, "big:5"},
+	} {
+		if got := c.Do(st.do); got != st.want {
+			t.Fatalf("%s: %s", st.do, got)
 		}
+		if now := address(s, st.db, st.key); now != at {
+			t.Errorf("%s: the value went from %#x to %#x", st.do, at, now)
+		}
+		if more := s.Engine.Space.Arena().Used() - used; more > 64<<10 {
+			t.Errorf("%s: %d bytes more are used", st.do, more)
+		}
+		shards[s.Engine.Space.ShardOf(s.Engine.Space.Hash([]byte(st.key)))] = true
 	}
-	if got := c.Do("STRLEN big:5"); got != "3000001" {
-		t.Fatal(got)
+	if len(shards) < 2 {
+		t.Errorf("the value was only ever in shards %v", shards)
 	}
-	if got := c.Do("DBSIZE"); got != "1" {
-		t.Fatal(got)
+	if got := c.Do("STRLEN big:5"); got != strconv.Itoa(bigBytes) {
+		t.Error(got)
 	}
+}
+
+// address is where a string's bytes are; 0 if the key is not there.
+func address(s *enginetest.Server, db int, key string) (at uintptr) {
+	space, scratch := s.Engine.Space, new([value.MaxIntLen]byte)
+	h := space.Hash([]byte(key))
+	s.Engine.WithShard(space.ShardOf(h), func(sh *keyspace.Shard) {
+		if ent := sh.DB(db).Find(h, []byte(key)); ent.Found() {
+			at = uintptr(unsafe.Pointer(unsafe.SliceData(ent.String(scratch))))
+		}
+	})
+	return at
 }

@@ -127,7 +127,7 @@ func getsetRun(c *spec.Call) {
 
 func getdelRun(c *spec.Call) {
 	if _, found := read(c); found {
-		remove(c, c.Key(0))
+		removeAs(c, c.Key(0), wordDel)
 	}
 }
 

@@ -79,7 +79,7 @@ func TestSetInThePast(t *testing.T) {
 		{"SET k v PXAT 1", "OK", nil},
 		{"EXISTS k", "0", nil},
 		{"SET k v", "OK", []string{"SET k v"}},
-		{"SET k w PXAT 1 GET", `"v"`, []string{"DEL k"}},
+		{"SET k w PXAT 1 GET", `"v"`, []string{"UNLINK k"}},
 		{"EXISTS k", "0", nil},
 	})
 }
@@ -119,7 +119,7 @@ func TestGetEx(t *testing.T) {
 		{"GETEX k EX 1 PERSIST", "-ERR syntax error", nil},
 		{"GETEX k KEEPTTL", "-ERR syntax error", nil},
 		{"GETEX k EX 0", "-ERR invalid expire time in 'getex' command", nil},
-		{"GETEX k EXAT 1", `"v"`, []string{"DEL k"}},
+		{"GETEX k EXAT 1", `"v"`, []string{"UNLINK k"}},
 		{"EXISTS k", "0", nil},
 	})
 }
@@ -207,7 +207,7 @@ func TestExpire(t *testing.T) {
 		{"EXPIRE k 9223372036854775807", "-ERR invalid expire time in 'expire' command", nil},
 		{"PEXPIRE k 9223372036854775807", "-ERR invalid expire time in 'pexpire' command", nil},
 		{"EXPIRE k -9223372036854775808", "-ERR invalid expire time in 'expire' command", nil},
-		{"EXPIRE k -1", "1", []string{"DEL k"}},
+		{"EXPIRE k -1", "1", []string{"UNLINK k"}},
 		{"TTL k", "-2", nil},
 	})
 }
@@ -227,11 +227,11 @@ func TestExpiryHappens(t *testing.T) {
 	}
 	s.Clock.Advance(time.Millisecond)
 	for _, st := range []step{
-		{"GET a", "nil", []string{"DEL a"}},
-		{"INCR b", "1", []string{"MULTI", "DEL b", "INCR b", "EXEC"}},
-		{"DEL c", "0", []string{"DEL c"}},
+		{"GET a", "nil", []string{"UNLINK a"}},
+		{"INCR b", "1", []string{"MULTI", "UNLINK b", "INCR b", "EXEC"}},
+		{"DEL c", "0", []string{"UNLINK c"}},
 		{"KEYS *", `["b"]`, nil},
-		{"SETNX d 2", "1", []string{"MULTI", "DEL d", "SETNX d 2", "EXEC"}},
+		{"SETNX d 2", "1", []string{"MULTI", "UNLINK d", "SETNX d 2", "EXEC"}},
 	} {
 		if got := c.Do(st.do); got != st.want {
 			t.Errorf("%s: %s, want %s", st.do, got, st.want)
@@ -454,5 +454,29 @@ func TestFastPathsDoNotAllocate(t *testing.T) {
 		}); n != 0 {
 			t.Errorf("%s allocates %v times", line, n)
 		}
+	}
+}
+
+// TestMaxString: proto-max-bulk-len bounds what commands make, whatever it is now; the primary is obeyed.
+func TestMaxString(t *testing.T) {
+	const tooLong = "-ERR string exceeds maximum allowed size (proto-max-bulk-len)"
+	s := enginetest.New(t, enginetest.Start)
+	c := s.Client()
+	s.Engine.SetMaxString(2000)
+	for _, st := range []step{
+		{"SETRANGE a 1999 x", "2000", nil},
+		{"SETRANGE a 2000 x", tooLong, nil},
+		{"SETRANGE a 9223372036854775807 x", tooLong, nil},
+		{"APPEND a x", tooLong, nil},
+		{"STRLEN a", "2000", nil},
+	} {
+		if got := c.Do(st.do); got != st.want {
+			t.Errorf("%s: %s, want %s", st.do, got, st.want)
+		}
+	}
+	s.Primary().Raw("APPEND", "a", "x")
+	s.Engine.SetMaxString(600 << 20)
+	if got := c.Do("SETRANGE a 536870912 x"); got != "536870913" {
+		t.Errorf("above the default, with a larger bound: %s", got)
 	}
 }

@@ -115,7 +115,8 @@ func (x *Executor) mayExpire() bool {
 	return x.e.Gate()&(GateReplica|GateLoading|GatePauseWrite|GatePauseAll|holdsWrites) == 0
 }
 
-var del = []byte("DEL")
+// unlink is how an expiry is told: Valkey's way with its default, lazyfree-lazy-expire yes.
+var unlink = []byte("UNLINK")
 
 func (x *Executor) expire(k *spec.KeyRef) {
 	x.fx.expired(x, k)
@@ -127,7 +128,7 @@ func (x *Executor) expire(k *spec.KeyRef) {
 
 func (f *effects) expired(x *Executor, k *spec.KeyRef) {
 	if x.e.Journal.On() {
-		f.add(x.keyDB(k), del, k.Name)
+		f.add(x.keyDB(k), unlink, k.Name)
 	}
 }
 

@@ -183,7 +183,7 @@ func TestLazyExpiry(t *testing.T) {
 	if got := c.Do("GET k"); got != nilReply {
 		t.Fatal(got)
 	}
-	if j, n := s.Journal(), c.Do("DBSIZE"); strings.Join(j, ", ") != "DEL k" || n != "0" {
+	if j, n := s.Journal(), c.Do("DBSIZE"); strings.Join(j, ", ") != "UNLINK k" || n != "0" {
 		t.Fatalf("journal %q, %s keys", j, n)
 	}
 	if n := s.Engine.Counters(); n.Expired != 1 || n.Misses == 0 {
@@ -216,7 +216,7 @@ func TestActiveExpiry(t *testing.T) {
 	for range 1000 {
 		cycle.Run()
 		for _, l := range s.Journal() {
-			key, ok := strings.CutPrefix(l, "DEL ")
+			key, ok := strings.CutPrefix(l, "UNLINK ")
 			if ok {
 				deleted[key] = true
 			} else if l != "MULTI" && l != "EXEC" {
@@ -261,7 +261,7 @@ func TestAllShardLocks(t *testing.T) {
 	s := enginetest.New(t, enginetest.Start)
 	c := s.Client()
 	before := s.Engine.Counters().AllShardLocks
-	for _, l := range []string{"MSET a 1 b 2 c 3", "MGET a b c", "WATCH a b", "MULTI", "SET a 2", "SET z 2", "EXEC", "SCAN 0", "DBSIZE", "KEYS *", "CLIENT LIST", "DEL a b c", "INCR n"} {
+	for _, l := range []string{"MSET a 1 b 2 c 3", "MGET a b c", "WATCH a b", "MULTI", "SET a 2", "SET z 2", "EXEC", "RENAME a d", "RENAMENX d e", "COPY e f", "SCAN 0", "DBSIZE", "KEYS *", "CLIENT LIST", "DEL a b c", "INCR n"} {
 		c.Do(l)
 	}
 	if n := s.Engine.Counters().AllShardLocks - before; n != 0 {

@@ -159,5 +159,5 @@ func TestJournalOfTransaction(t *testing.T) {
 	c.Do("SET e 1 PX 5")
 	s.Journal()
 	s.Clock.Advance(6 * time.Millisecond)
-	play("MULTI, DEL e, SET e 2, EXEC", "MULTI", "GET e", "SET e 2", "EXEC")
+	play("MULTI, UNLINK e, SET e 2, EXEC", "MULTI", "GET e", "SET e 2", "EXEC")
 }

@@ -76,11 +76,16 @@ type Engine interface {
 	FlushedDB(db int)
 	// SwapDB exchanges the content of two databases; watchers of keys that are in either fail. Every shard is held.
 	SwapDB(a, b int)
-	// Access reads an entry's access clock as maxmemory-policy keeps it: with an LFU policy lfu is true and n the use counter, 0 to
-	// 255, as it has decayed until now; otherwise n is for how many seconds the key was not used.
-	Access(e keyspace.Entry) (lfu bool, n int64)
-	// SetAccess sets an entry's access clock such that Access gives n, as near as 24 bits can tell.
+	// LFU reports whether access clocks count accesses, as maxmemory-policy wants it: then they tell Frequency, else IdleSeconds.
+	LFU() bool
+	// Frequency is a key's logarithmic count of accesses, 0 to 255, as it has decayed until now.
+	Frequency(e keyspace.Entry) int
+	// IdleSeconds is for how long a key was not used.
+	IdleSeconds(e keyspace.Entry) int64
+	// SetAccess sets an entry's access clock such that Frequency, or IdleSeconds, gives n, as near as 24 bits can tell.
 	SetAccess(e keyspace.Entry, n int64)
+	// SharesIntegers reports whether OBJECT REFCOUNT shows small integers as shared: not where each needs its own access clock.
+	SharesIntegers() bool
 	// MaxString is proto-max-bulk-len, in bytes: how long a string may become.
 	MaxString() int64
 	// Rand is the executor's source of chance.

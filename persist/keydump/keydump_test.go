@@ -106,7 +106,7 @@ func TestRestore(t *testing.T) {
 		{words("PTTL a"), "5000", ""},
 		{words("RESTORE a " + in(7000) + " P absttl replace"), "OK", "RESTORE a " + in(7000) + " P absttl replace"},
 		{words("PTTL a"), "7000", ""},
-		{words("RESTORE a " + in(-1) + " P ABSTTL REPLACE"), "OK", "DEL a"},
+		{words("RESTORE a " + in(-1) + " P ABSTTL REPLACE"), "OK", "UNLINK a"},
 		{words("EXISTS a"), "0", ""},
 		{words("RESTORE a " + in(-1) + " P ABSTTL"), "OK", ""},
 		{words("EXISTS a"), "0", ""},

@@ -91,7 +91,7 @@ func restoreRun(c *spec.Call) {
 	if at != keyspace.NoExpiry && at <= c.Now && !c.Session.FromPrimary() {
 		if old {
 			tell(c, k, "del")
-			c.Engine.Propagate([]byte("DEL"), k.Name)
+			c.Engine.Propagate([]byte("UNLINK"), k.Name)
 		}
 		return
 	}
@@ -140,7 +140,7 @@ func decode(c *spec.Call) ([]byte, bool) {
 // setAccess makes the key as old, or as often used, as the options say, as far as maxmemory-policy counts it.
 func setAccess(c *spec.Call, ent keyspace.Entry, opts *restoreOptions) {
 	n := opts.idle
-	if lfu, _ := c.Engine.Access(ent); lfu {
+	if c.Engine.LFU() {
 		n = opts.freq
 	}
 	if n != unset {
