@@ -56,6 +56,10 @@ test-invariants: ## the data plane's unit tests with all assertions on
 test-e2e: build ## the AWS CLI, boto3, redis-cli and go-redis against bin/larder
 	LARDER_BIN=$(CURDIR)/bin $(GO) test -count=1 -p $(P) -timeout 60m -v ./test/e2e/...
 
+.PHONY: suite-go-redis
+suite-go-redis: build ## go-redis' own tests for strings, keys, SCAN and the server against bin/larder-server (ARGS: groups)
+	./scripts/go-redis-suite bin/larder-server $(ARGS)
+
 .PHONY: test-faults
 test-faults: build ## long: kill -9 and SIGSTOP of primaries under load, hundreds of times
 	@mkdir -p bench && printf '| fault | times | p50 | p99 | worst | acknowledged writes |\n|---|---|---|---|---|---|\n' > bench/FAULTS.md
@@ -74,7 +78,7 @@ fuzz: ## runs each fuzz target for FUZZTIME (30s)
 	@set -e; grep -rl --include='*_test.go' '^func Fuzz' . | while read -r file; do \
 		for name in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$$file"); do \
 			echo "$$(dirname "$$file"): $$name"; \
-			$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$(dirname "$$file")"; \
+			$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x "$$(dirname "$$file")"; \
 		done; \
 	done
 
