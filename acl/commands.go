@@ -52,12 +52,12 @@ func (h *handlers) userCommands() []*spec.Command {
 	return []*spec.Command{
 		{Name: "deluser", Since: "6.0.0", Doc: "Deletes ACL users, and terminates their connections.",
 			Complex: "O(1) amortized time considering the typical user.", Arity: -3, Flags: adminFlags, Tips: allNodes,
-			Args: spec.Args(spec.Many(username)), Run: h.delUser},
+			Args: spec.Args(spec.Many(username)), Secrets: spec.SecretsFrom(2), Run: h.delUser},
 		{Name: "getuser", Since: "6.0.0", Doc: "Lists the ACL rules of a user.",
 			Complex: "O(N). Where N is the number of password, command and pattern rules that the user has.", Arity: 3, Flags: adminFlags,
 			History: [][2]string{{"6.2.0", "Added Pub/Sub channel patterns."},
 				{"7.0.0", "Added selectors and changed the format of key and channel patterns from a list to their rule representation."}},
-			Args: spec.Args(username), Run: h.getUser},
+			Args: spec.Args(username), Secrets: spec.SecretsFrom(2), Run: h.getUser},
 		{Name: "list", Since: "6.0.0", Doc: "Dumps the effective rules in ACL file format.", Complex: users, Arity: 2, Flags: adminFlags, Run: h.list},
 		{Name: "load", Since: "6.0.0", Doc: "Reloads the rules from the configured ACL file.", Complex: users, Arity: 2, Flags: adminFlags, Run: noFile},
 		{Name: "save", Since: "6.0.0", Doc: "Saves the effective ACL rules in the configured ACL file.", Complex: users, Arity: 2, Flags: adminFlags,
@@ -65,7 +65,7 @@ func (h *handlers) userCommands() []*spec.Command {
 		{Name: "setuser", Since: "6.0.0", Doc: "Creates and modifies an ACL user and its rules.", Complex: "O(N). Where N is the number of rules provided.",
 			Arity: -3, Flags: adminFlags, Tips: allNodes,
 			History: [][2]string{{"6.2.0", "Added Pub/Sub channel patterns."}, {"7.0.0", "Added selectors and key based permissions."}},
-			Args:    spec.Args(username, spec.Opt(spec.Many(spec.Str("rule")))), Run: h.setUser},
+			Args:    spec.Args(username, spec.Opt(spec.Many(spec.Str("rule")))), Secrets: spec.SecretsFrom(2), Run: h.setUser},
 		{Name: "users", Since: "6.0.0", Doc: "Lists all ACL users.", Complex: users, Arity: 2, Flags: adminFlags, Run: h.listNames},
 	}
 }

@@ -28,10 +28,11 @@ var sinceRedis70 = map[string]string{
 	"client|setinfo: new":            "of 7.2",
 	"client|capa: new":               "of Valkey 8.0",
 	"client|no-touch: new":           "of 7.2",
-	"client|pause: flags":            "ours: not within MULTI, as EXEC holds what a pause has to wait for",
-	"client|unpause: flags":          "ours: not within MULTI, as EXEC holds what a pause has to wait for",
-	"client|list: tips":              "engine does not declare them yet",
-	"client|info: tips":              "engine does not declare them yet",
+	"commandlog: new":                "of Valkey 8.1",
+	"commandlog|get: new":            "of Valkey 8.1",
+	"commandlog|len: new":            "of Valkey 8.1",
+	"commandlog|reset: new":          "of Valkey 8.1",
+	"commandlog|help: new":           "of Valkey 8.1",
 }
 
 func TestInfoAsRedis(t *testing.T) {

@@ -64,10 +64,19 @@ type Client struct {
 	detach        func(nc net.Conn, rest []byte)
 	createdMs     int64
 	aux           any
+	mute          muteMode
+	cmds          int64 // commands that ran
+	peakOut       int64 // the most bytes of replies of one turn, of late
+	peakMs        int64 // since when
 
-	info    clientInfo
-	blocked atomic.Pointer[Block]
-	killed  atomic.Bool
+	info      clientInfo
+	blocked   atomic.Pointer[Block]
+	killed    atomic.Bool
+	gone      atomic.Bool // out of the registry
+	monitor   atomic.Bool
+	noEvict   atomic.Bool
+	accounted atomic.Int64 // what the registry's sum has of it
+	feed      feed
 }
 
 // clientInfo is what a client publishes for CLIENT LIST, once a turn.
@@ -77,7 +86,11 @@ type clientInfo struct {
 	lastCmd               atomic.Pointer[spec.Command]
 	lastMs                atomic.Int64
 	queryLen, queryFree   atomic.Int64
-	outLen                atomic.Int64
+	outLen, outCap        atomic.Int64
+	outPeak               atomic.Int64
+	argvMem               atomic.Int64 // of a command that is not complete, or that is blocked
+	mem                   atomic.Int64 // all together
+	dirty                 atomic.Bool  // a watched key was changed
 	multi                 atomic.Int32 // queued commands, -1 outside MULTI
 	watching              atomic.Int32
 	user                  atomic.Pointer[acl.User]
@@ -97,10 +110,17 @@ type Block struct {
 	DeadlineMs int64
 	// OnGone is called once if the client disconnects while blocked; may be nil.
 	OnGone func()
+	// Working: the node works for the client all the time, so that the whole of it counts as the command's.
+	Working bool
+
+	run   *suspended // the command, for when it is answered; its loop's
+	muted bool
 }
 
 // registry is all clients of a node.
 type registry struct {
+	e        *Engine
+	mem      atomic.Int64 // of the clients that maxmemory-clients is about
 	mu       sync.Mutex
 	byID     map[int64]*Client
 	next     int64
@@ -126,6 +146,8 @@ func (r *registry) remove(c *Client) {
 	}
 	delete(r.byID, c.id)
 	delete(r.blocked, c)
+	c.gone.Store(true)
+	c.account(0)
 	if c.Class() == ClassReplica {
 		r.replicas--
 	}
@@ -181,7 +203,12 @@ func (e *Engine) Drop(x *Executor, c *Client) {
 }
 
 // DropDetached forgets a client that had left its loop.
-func (e *Engine) DropDetached(c *Client) { e.clients.remove(c) }
+func (e *Engine) DropDetached(c *Client) {
+	if c.monitor.Load() {
+		e.setMonitor(c, false)
+	}
+	e.clients.remove(c)
+}
 
 // Clients are all registered clients, by id.
 func (e *Engine) Clients() []*Client {
@@ -212,8 +239,10 @@ func (e *Engine) NumClients() (connected, blocked int) {
 	return len(e.clients.byID) - e.clients.replicas, len(e.clients.blocked) + parked
 }
 
-// Publish makes what CLIENT LIST shows current. The loop calls it at the end of a turn that ran commands of the client.
-func (c *Client) Publish(nowMs, queryLen, queryFree, in, out, cmds int64) {
+// Publish makes what CLIENT LIST shows current, but for the buffers (Account). The loop calls it at the end of a turn that ran
+// commands of the client, before it writes their replies: who has read one may look at once. in and out are bytes of requests
+// read and of replies to write.
+func (c *Client) Publish(nowMs, in, out int64) {
 	i := &c.info
 	set32(&i.db, int32(c.db))
 	set32(&i.proto, int32(c.Out.Proto))
@@ -221,13 +250,14 @@ func (c *Client) Publish(nowMs, queryLen, queryFree, in, out, cmds int64) {
 		i.lastCmd.Store(c.lastCmd)
 	}
 	set64(&i.lastMs, nowMs)
-	set64(&i.queryLen, queryLen)
-	set64(&i.queryFree, queryFree)
-	set64(&i.outLen, int64(len(c.Out.Buf)))
+	if out > c.peakOut || nowMs-c.peakMs > peakKeptMs {
+		c.peakOut, c.peakMs = out, nowMs
+		set64(&i.outPeak, out)
+	}
 	// Only the loop writes these, so that they need no atomic addition.
 	set64(&i.totalIn, i.totalIn.Load()+in)
 	set64(&i.totalOut, i.totalOut.Load()+out)
-	set64(&i.totalCmds, i.totalCmds.Load()+cmds)
+	set64(&i.totalCmds, c.cmds)
 	n := int32(-1)
 	if c.multi.on {
 		n = int32(len(c.multi.queued))
@@ -236,6 +266,9 @@ func (c *Client) Publish(nowMs, queryLen, queryFree, in, out, cmds int64) {
 	set32(&i.watching, int32(len(c.multi.watched)))
 	set64(&i.multiBytes, c.multi.size)
 }
+
+// peakKeptMs is how long the biggest reply is remembered.
+const peakKeptMs = 5000
 
 // set32 and set64 leave alone what is right already: reading is nearly free, and writing an atomic is not.
 func set32(a *atomic.Int32, v int32) {
@@ -302,7 +335,16 @@ func (c *Client) SetClass(k Class) {
 	}
 	if k == ClassReplica {
 		c.reg.replicas++
+		c.account(0)
 	}
+}
+
+// addr is where the client comes from, "" of one without a connection.
+func (c *Client) addr() string {
+	if c.conn == nil {
+		return ""
+	}
+	return c.conn.RemoteAddr()
 }
 
 // Conn is the connection behind the client.
@@ -313,6 +355,9 @@ func (c *Client) SetAdmin() { c.admin.Store(true) }
 
 // Admin reports whether the client came by the admin listener.
 func (c *Client) Admin() bool { return c.admin.Load() }
+
+// Monitors reports whether the client is shown every command (MONITOR).
+func (c *Client) Monitors() bool { return c.monitor.Load() }
 
 // exempt: pauses hold back neither replicas nor the admin connection.
 func (c *Client) exempt() bool { return c.admin.Load() || c.Class() == ClassReplica }
@@ -341,9 +386,12 @@ func (c *Client) SetAux(v any) { c.aux = v }
 // Transaction reports whether a MULTI is open.
 func (c *Client) Transaction() bool { return c.multi.on }
 
-// Kill closes the connection from anywhere; soft lets the replies so far out first.
+// Kill closes the connection from anywhere; soft lets the replies so far out first. Otherwise the client is in no list any more.
 func (c *Client) Kill(soft bool) {
 	c.killed.Store(true)
+	if !soft && c.reg != nil {
+		c.reg.remove(c)
+	}
 	if c.conn != nil {
 		c.conn.Close(soft)
 	}
@@ -354,6 +402,7 @@ func (c *Client) Killed() bool { return c.killed.Load() }
 
 // Block makes the running command answer later. The handler calls it and returns; the client's further commands wait.
 func (x *Executor) Block(c *Client, b *Block) {
+	b.muted = c.mute == muteThis
 	c.blocked.Store(b)
 	x.e.clients.setBlocked(c, true)
 	x.outcome = Blocked
@@ -388,7 +437,13 @@ func (c *Client) Unblock(b *Block, reply func(w *resp.Writer)) bool {
 	c.reg.setBlocked(c, false)
 	c.conn.Do(func() {
 		c.blocked.CompareAndSwap(b, nil)
+		set64(&c.info.argvMem, 0)
+		start := len(c.Out.Buf)
 		reply(&c.Out)
+		c.reg.e.resumed(b, c.Out.Buf[start:])
+		if b.muted || c.mute == muteOff {
+			c.Out.Buf = c.Out.Buf[:start]
+		}
 	})
 	c.conn.Resume()
 	return true

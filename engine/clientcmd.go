@@ -1,7 +1,7 @@
 package engine
 
 import (
-	"fmt"
+	"math"
 	"strings"
 	"sync/atomic"
 
@@ -20,9 +20,14 @@ func ClientCommands() []*spec.Command {
 	pause := sub("pause", "3.0.0", "Suspends commands processing.", -3, admin, clientPause, spec.Int("timeout"),
 		spec.Opt(spec.OneOf("mode", spec.Token("WRITE"), spec.Token("ALL"))))
 	unpause := sub("unpause", "6.2.0", "Resumes processing commands from paused clients.", 2, admin, clientUnpause)
-	// Both hold all shards for an instant: within a transaction they would wait for themselves.
-	pause.Flags |= spec.NoMulti
-	unpause.Flags |= spec.NoMulti
+	// Whatever ran under the old state is over when they answer.
+	pause.Scope, unpause.Scope = spec.AllShards, spec.AllShards
+	on := spec.OneOf("enabled", spec.Token("ON"), spec.Token("OFF"))
+	prefixes := spec.Opt(spec.Many(spec.After("PREFIX", spec.Str("prefix"))))
+	prefixes.MultipleToken = true
+	list := sub("list", "2.4.0", "Lists open connections.", -2, admin, clientList, clientFilters(true)...)
+	info := sub("info", "6.2.0", "Returns information about the connection.", 2, any, clientInfoRun)
+	list.Tips, info.Tips = []string{"nondeterministic_output"}, []string{"nondeterministic_output"}
 	return []*spec.Command{{Name: "client", Since: "2.4.0", Doc: "A container for client connection commands.", Complex: "Depends on subcommand.",
 		Group: spec.Connection, Arity: -2, Sub: []*spec.Command{
 			sub("id", "5.0.0", "Returns the unique client ID of the connection.", 2, any, clientID),
@@ -31,16 +36,38 @@ func ClientCommands() []*spec.Command {
 			sub("setinfo", "7.2.0", "Sets information specific to the client or connection.", 4, any, clientSetInfo,
 				spec.OneOf("attr", spec.After("LIB-NAME", spec.Str("libname")), spec.After("LIB-VER", spec.Str("libver")))),
 			sub("capa", "8.0.0", "A client claims its capability.", -3, any, clientCapa, spec.Many(spec.Str("capability"))),
-			sub("info", "6.2.0", "Returns information about the connection.", 2, any, clientInfoRun),
-			sub("list", "2.4.0", "Lists open connections.", -2, admin, clientList),
-			sub("kill", "2.4.0", "Terminates open connections.", -3, admin, clientKill),
+			info, list,
+			sub("kill", "2.4.0", "Terminates open connections.", -3, admin, clientKill, clientFilters(false)...),
 			pause, unpause,
 			sub("unblock", "5.0.0", "Unblocks a client blocked by a blocking command from a different connection.", -3, admin, clientUnblock,
 				spec.Int("client-id"), spec.Opt(spec.OneOf("unblock-type", spec.Token("TIMEOUT"), spec.Token("ERROR")))),
 			sub("no-touch", "7.2.0", "Controls whether commands sent by the client affect the LRU/LFU of accessed keys.", 3, any, clientNoTouch,
-				spec.OneOf("enabled", spec.Token("ON"), spec.Token("OFF"))),
+				on),
+			sub("no-evict", "7.0.0", "Sets the client eviction mode of the connection.", 3, admin, clientNoEvict, on),
+			sub("reply", "3.2.0", "Instructs the server whether to reply to commands.", 3, any, clientReply,
+				spec.OneOf("action", spec.Token("ON"), spec.Token("OFF"), spec.Token("SKIP"))),
+			sub("tracking", "6.0.0", "Controls server-assisted client-side caching for the connection.", -3, any, clientTracking,
+				spec.OneOf("status", spec.Token("ON"), spec.Token("OFF")), spec.Opt(spec.After("REDIRECT", spec.Int("client-id"))),
+				prefixes, spec.Opt(spec.Token("BCAST")), spec.Opt(spec.Token("OPTIN")), spec.Opt(spec.Token("OPTOUT")), spec.Opt(spec.Token("NOLOOP"))),
+			sub("caching", "6.0.0", "Instructs the server whether to track the keys in the next request.", 3, any, clientCaching,
+				spec.OneOf("mode", spec.Token("YES"), spec.Token("NO"))),
+			sub("getredir", "6.0.0", "Returns the client ID to which the connection's tracking notifications are redirected.", 2, any, clientGetRedir),
+			sub("trackinginfo", "6.2.0", "Returns information about server-assisted client-side caching for the connection.", 2, any, clientTrackingInfo),
 			sub("help", "5.0.0", "Returns helpful text about the different subcommands.", 2, spec.Loading|spec.Stale, clientHelp),
 		}}}
+}
+
+// clientFilters are the options of CLIENT LIST and CLIENT KILL.
+func clientFilters(list bool) []spec.Arg {
+	kinds := []spec.Arg{spec.Token("NORMAL"), spec.Token("MASTER"), spec.Token("REPLICA"), spec.Token("PUBSUB")}
+	options := []spec.Arg{spec.Opt(spec.After("TYPE", spec.OneOf("client-type", kinds...))), spec.Opt(spec.After("ID", spec.Many(spec.Int("client-id")))),
+		spec.Opt(spec.After("USER", spec.Str("username"))), spec.Opt(spec.After("ADDR", spec.Str("ip:port"))), spec.Opt(spec.After("LADDR", spec.Str("ip:port"))),
+		spec.Opt(spec.After("SKIPME", spec.OneOf("skipme", spec.Token("YES"), spec.Token("NO")))), spec.Opt(spec.After("MAXAGE", spec.Int("maxage")))}
+	if list {
+		return options
+	}
+	filter := spec.Many(spec.OneOf("new-format", options...))
+	return []spec.Arg{spec.OneOf("filter", spec.Str("old-format"), filter)}
 }
 
 func clientID(c *spec.Call) { c.Out.Int(c.Session.ID()) }
@@ -94,227 +121,6 @@ func storeText(p *atomic.Pointer[string], b []byte) {
 	p.Store(&s)
 }
 
-func clientInfoRun(c *spec.Call) {
-	cl := c.Session.(*Client)
-	cl.publishNow(c.Now)
-	c.Out.Verbatim("txt", cl.Line(c.Now)+"\n")
-}
-
-// publishNow makes the line of the client that asks current.
-func (c *Client) publishNow(nowMs int64) {
-	c.info.lastCmd.Store(c.lastCmd)
-	c.info.db.Store(int32(c.db))
-	c.info.proto.Store(int32(c.Out.Proto))
-	c.info.lastMs.Store(nowMs)
-}
-
-// Line is the client as CLIENT LIST shows it.
-func (c *Client) Line(nowMs int64) string {
-	i := &c.info
-	cmd, user := "NULL", "(superuser)"
-	if l := i.lastCmd.Load(); l != nil {
-		cmd = l.FullName()
-	}
-	if u := i.user.Load(); u != nil {
-		user = u.Name()
-	}
-	free := i.queryFree.Load()
-	tot := i.queryLen.Load() + free + i.outLen.Load() + i.multiBytes.Load()
-	return fmt.Sprintf("id=%d addr=%s laddr=%s fd=%d name=%s age=%d idle=%d flags=%s db=%d sub=0 psub=0 ssub=0 multi=%d watch=%d qbuf=%d qbuf-free=%d "+
-		"argv-mem=0 multi-mem=%d rbs=%d rbp=%d obl=%d oll=0 omem=0 tot-mem=%d events=r cmd=%s user=%s redir=-1 resp=%d lib-name=%s lib-ver=%s tot-net-in=%d tot-net-out=%d tot-cmds=%d",
-		c.id, c.conn.RemoteAddr(), c.conn.LocalAddr(), c.conn.FD(), text(&i.name), (nowMs-c.createdMs)/1000, (nowMs-i.lastMs.Load())/1000, c.flagLetters(),
-		i.db.Load(), i.multi.Load(), i.watching.Load(), i.queryLen.Load(), free, i.multiBytes.Load(), i.outLen.Load(), i.outLen.Load(), i.outLen.Load(), tot, cmd, user,
-		i.proto.Load(), text(&i.libName), text(&i.libVer), i.totalIn.Load(), i.totalOut.Load(), i.totalCmds.Load())
-}
-
-func (c *Client) flagLetters() string {
-	var b strings.Builder
-	switch c.Class() {
-	case ClassReplica:
-		b.WriteByte('S')
-	case ClassPrimary:
-		b.WriteByte('M')
-	case ClassPubSub:
-		b.WriteByte('P')
-	}
-	if c.info.multi.Load() >= 0 {
-		b.WriteByte('x')
-	}
-	if c.blocked.Load() != nil {
-		b.WriteByte('b')
-	}
-	if c.info.noTouch.Load() {
-		b.WriteByte('T')
-	}
-	if b.Len() == 0 {
-		b.WriteByte('N')
-	}
-	return b.String()
-}
-
-// className reads a class as CLIENT KILL and LIST take it.
-func className(b []byte) (Class, bool) {
-	switch strings.ToLower(string(b)) {
-	case "normal":
-		return ClassNormal, true
-	case "slave", "replica":
-		return ClassReplica, true
-	case "pubsub":
-		return ClassPubSub, true
-	case "master", "primary":
-		return ClassPrimary, true
-	}
-	return 0, false
-}
-
-func clientList(c *spec.Call) {
-	e := c.Engine.(*Executor).e
-	c.Session.(*Client).publishNow(c.Now)
-	var want func(*Client) bool
-	switch {
-	case len(c.Args) == 2:
-		want = func(*Client) bool { return true }
-	case len(c.Args) == 4 && spec.EqualFold(c.Args[2], "type"):
-		class, ok := className(c.Args[3])
-		if !ok {
-			c.Out.Error("ERR Unknown client type '" + string(c.Args[3]) + "'")
-			return
-		}
-		want = func(cl *Client) bool { return cl.Class() == class }
-	case len(c.Args) > 3 && spec.EqualFold(c.Args[2], "id"):
-		ids := map[int64]bool{}
-		for _, a := range c.Args[3:] {
-			id, ok := resp.ParseInt(a)
-			if !ok || id < 1 {
-				c.Out.Error("ERR Invalid client ID")
-				return
-			}
-			ids[id] = true
-		}
-		want = func(cl *Client) bool { return ids[cl.id] }
-	default:
-		c.Out.Error(spec.ErrSyntax)
-		return
-	}
-	var b strings.Builder
-	for _, cl := range e.Clients() {
-		if want(cl) {
-			b.WriteString(cl.Line(c.Now))
-			b.WriteByte('\n')
-		}
-	}
-	c.Out.Verbatim("txt", b.String())
-}
-
-// killFilter is what CLIENT KILL asks for; nil fields match all.
-type killFilter struct {
-	addr, laddr, user string
-	id, maxAge        int64
-	class             Class
-	hasClass, skipMe  bool
-}
-
-func clientKill(c *spec.Call) {
-	if len(c.Args) == 3 { // the old form: an address, and an error if nobody has it
-		f := killFilter{addr: string(c.Args[2])}
-		if kill(c, &f) == 0 {
-			c.Out.Error("ERR No such client")
-			return
-		}
-		c.Out.OK()
-		return
-	}
-	f := killFilter{skipMe: true}
-	if f.parse(c) {
-		c.Out.Int(int64(kill(c, &f)))
-	}
-}
-
-func (f *killFilter) parse(c *spec.Call) bool {
-	if len(c.Args)%2 != 0 {
-		c.Out.Error(spec.ErrSyntax)
-		return false
-	}
-	for i := 2; i < len(c.Args); i += 2 {
-		if msg := f.option(c, strings.ToLower(string(c.Args[i])), c.Args[i+1]); msg != "" {
-			c.Out.Error(msg)
-			return false
-		}
-	}
-	return true
-}
-
-func (f *killFilter) option(c *spec.Call, name string, val []byte) string {
-	ok := true
-	switch name {
-	case "id":
-		if f.id, ok = resp.ParseInt(val); !ok || f.id < 1 {
-			return "ERR client-id should be greater than 0"
-		}
-	case "maxage":
-		if f.maxAge, ok = resp.ParseInt(val); !ok || f.maxAge < 1 {
-			return "ERR maxage is not an integer or out of range"
-		}
-	case "type":
-		if f.class, ok = className(val); !ok {
-			return "ERR Unknown client type '" + string(val) + "'"
-		}
-		f.hasClass = true
-	case "addr":
-		f.addr = string(val)
-	case "laddr":
-		f.laddr = string(val)
-	case "user":
-		if f.user = string(val); c.Engine.(*Executor).e.ACL.User(f.user) == nil {
-			return "ERR No such user '" + f.user + "'"
-		}
-	case "skipme":
-		switch {
-		case spec.EqualFold(val, "yes"):
-			f.skipMe = true
-		case spec.EqualFold(val, "no"):
-			f.skipMe = false
-		default:
-			return spec.ErrSyntax
-		}
-	default:
-		return spec.ErrSyntax
-	}
-	return ""
-}
-
-func (f *killFilter) match(cl *Client, nowMs int64) bool {
-	switch {
-	case f.addr != "" && cl.conn.RemoteAddr() != f.addr,
-		f.laddr != "" && cl.conn.LocalAddr() != f.laddr,
-		f.id != 0 && cl.id != f.id,
-		f.hasClass && cl.Class() != f.class,
-		f.maxAge != 0 && (nowMs-cl.createdMs)/1000 < f.maxAge:
-		return false
-	}
-	if f.user == "" {
-		return true
-	}
-	u := cl.info.user.Load()
-	return u != nil && u.Name() == f.user
-}
-
-func kill(c *spec.Call, f *killFilter) int {
-	x, n := c.Engine.(*Executor), 0
-	for _, cl := range x.e.Clients() {
-		if !f.match(cl, c.Now) || cl == c.Session && f.skipMe {
-			continue
-		}
-		n++
-		if cl == c.Session {
-			x.CloseAfter()
-			continue
-		}
-		cl.Kill(false)
-	}
-	return n
-}
-
 func clientPause(c *spec.Call) {
 	all := true
 	if len(c.Args) > 4 {
@@ -334,12 +140,12 @@ func clientPause(c *spec.Call) {
 	if !ok {
 		return
 	}
-	c.Engine.(*Executor).e.Pause(c.Now+ms, all)
+	engineOf(c).pauseLocked(c.Now+ms, all)
 	c.Out.OK()
 }
 
 func clientUnpause(c *spec.Call) {
-	c.Engine.(*Executor).e.Unpause()
+	engineOf(c).unpauseLocked(math.MaxInt64)
 	c.Out.OK()
 }
 
@@ -358,7 +164,7 @@ func clientUnblock(c *spec.Call) {
 	if !ok {
 		return
 	}
-	cl := c.Engine.(*Executor).e.Client(id)
+	cl := engineOf(c).Client(id)
 	if cl == nil {
 		c.Out.Int(0)
 		return
@@ -380,27 +186,125 @@ func clientUnblock(c *spec.Call) {
 }
 
 func clientNoTouch(c *spec.Call) {
-	cl := c.Session.(*Client)
-	switch {
-	case spec.EqualFold(c.Args[2], "on"):
-		cl.noTouch = true
-	case spec.EqualFold(c.Args[2], "off"):
-		cl.noTouch = false
-	default:
-		c.Out.Error(spec.ErrSyntax)
+	on, ok := onOff(c)
+	if !ok {
 		return
 	}
-	cl.info.noTouch.Store(cl.noTouch)
+	cl := c.Session.(*Client)
+	cl.noTouch = on
+	cl.info.noTouch.Store(on)
 	c.Out.OK()
 }
 
-func clientHelp(c *spec.Call) {
-	lines := []string{"CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"}
-	for _, s := range c.Cmd.Parent().Sub {
-		lines = append(lines, strings.ToUpper(s.Name), "    "+s.Doc)
-	}
-	c.Out.Array(len(lines))
-	for _, l := range lines {
-		c.Out.Simple(l)
+func clientNoEvict(c *spec.Call) {
+	on, ok := onOff(c)
+	if ok {
+		c.Session.(*Client).noEvict.Store(on)
+		c.Out.OK()
 	}
 }
+
+// onOff reads ON or OFF; false after it has answered that it is neither.
+func onOff(c *spec.Call) (on, ok bool) {
+	switch {
+	case spec.EqualFold(c.Args[2], "on"):
+		return true, true
+	case spec.EqualFold(c.Args[2], "off"):
+		return false, true
+	}
+	c.Out.Error(spec.ErrSyntax)
+	return false, false
+}
+
+// clientTracking refuses what is not built, after it has refused what is wrong.
+func clientTracking(c *spec.Call) {
+	given := map[string]bool{}
+	for i := 3; i < len(c.Args); i++ {
+		word := strings.ToLower(string(c.Args[i]))
+		switch word {
+		case "bcast", "optin", "optout", "noloop":
+		case "redirect", "prefix":
+			if i++; i == len(c.Args) {
+				c.Out.Error(spec.ErrSyntax)
+				return
+			}
+		default:
+			c.Out.Error(spec.ErrSyntax)
+			return
+		}
+		given[word] = true
+	}
+	on, ok := onOff(c)
+	switch {
+	case !ok:
+	case !on:
+		c.Out.OK() // it is off
+	case given["prefix"] && !given["bcast"]:
+		c.Out.Error("ERR PREFIX option requires BCAST mode to be enabled")
+	case given["bcast"] && (given["optin"] || given["optout"]):
+		c.Out.Error("ERR OPTIN and OPTOUT are not compatible with BCAST")
+	case given["optin"] && given["optout"]:
+		c.Out.Error("ERR You can't specify both OPTIN mode and OPTOUT mode")
+	default:
+		c.Out.Error("ERR CLIENT TRACKING ON is not built in this version")
+	}
+}
+
+// clientCaching: nobody is in tracking mode.
+func clientCaching(c *spec.Call) {
+	c.Out.Error("ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled")
+}
+
+// clientGetRedir: -1 says that tracking is off.
+func clientGetRedir(c *spec.Call) { c.Out.Int(-1) }
+
+func clientTrackingInfo(c *spec.Call) {
+	c.Out.Map(3)
+	c.Out.BulkString("flags")
+	c.Out.Set(1)
+	c.Out.BulkString("off")
+	c.Out.BulkString("redirect")
+	c.Out.Int(-1)
+	c.Out.BulkString("prefixes")
+	c.Out.Array(0)
+}
+
+func clientHelp(c *spec.Call) {
+	c.Help(append(clientHelpKill[:len(clientHelpKill):len(clientHelpKill)], clientHelpRest...)...)
+}
+
+// The lines of CLIENT HELP.
+var (
+	clientHelpKill = []string{
+		"CACHING (YES|NO)", "    Enable/disable tracking of the keys for next command in OPTIN/OPTOUT modes.",
+		"GETREDIR", "    Return the client ID we are redirecting to when tracking is enabled.",
+		"GETNAME", "    Return the name of the current connection.",
+		"ID", "    Return the ID of the current connection.",
+		"INFO", "    Return information about the current client connection.",
+		"KILL <ip:port>", "    Kill connection made from <ip:port>.",
+		"KILL <option> <value> [<option> <value> [...]]", "    Kill connections. Options are:",
+		"    * ADDR (<ip:port>|<unixsocket>:0)", "      Kill connections made from the specified address",
+		"    * LADDR (<ip:port>|<unixsocket>:0)", "      Kill connections made to specified local address",
+		"    * TYPE (NORMAL|PRIMARY|REPLICA|PUBSUB)", "      Kill connections by type.",
+		"    * USER <username>", "      Kill connections authenticated by <username>.",
+		"    * SKIPME (YES|NO)", "      Skip killing current connection (default: yes).",
+		"    * ID <client-id>", "      Kill connections by client id.",
+		"    * MAXAGE <maxage>", "      Kill connections older than the specified age.",
+	}
+	clientHelpRest = []string{
+		"LIST [options ...]", "    Return information about client connections. Options:",
+		"    * TYPE (NORMAL|PRIMARY|REPLICA|PUBSUB)", "      Return clients of specified type.",
+		"UNPAUSE", "    Stop the current client pause, resuming traffic.",
+		"PAUSE <timeout> [WRITE|ALL]", "    Suspend all, or just write, clients for <timeout> milliseconds.",
+		"REPLY (ON|OFF|SKIP)", "    Control the replies sent to the current connection.",
+		"SETNAME <name>", "    Assign the name <name> to the current connection.",
+		"SETINFO <option> <value>", "    Set client meta attr. Options are:",
+		"    * LIB-NAME: the client lib name.", "    * LIB-VER: the client lib version.",
+		"UNBLOCK <clientid> [TIMEOUT|ERROR]", "    Unblock the specified blocked client.",
+		"TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]]", "         [OPTIN] [OPTOUT] [NOLOOP]",
+		"    Control server assisted client side caching.",
+		"TRACKINGINFO", "    Report tracking status for the current connection.",
+		"NO-EVICT (ON|OFF)", "    Protect current client connection from eviction.",
+		"NO-TOUCH (ON|OFF)", "    Will not touch LRU/LFU stats when this mode is on.",
+	}
+)

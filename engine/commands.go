@@ -18,3 +18,8 @@ func Transactions() []*spec.Command {
 			Group: spec.Transactions, Arity: 1, Flags: common | spec.Fast, Run: unwatchRun},
 	}
 }
+
+// Monitoring are the commands that tell what a node does: SLOWLOG, COMMANDLOG, LATENCY, MONITOR.
+func Monitoring() []*spec.Command {
+	return append(logCommands(), latencyCommand(), monitorCommand())
+}

@@ -12,11 +12,11 @@ func Connection() []*spec.Command {
 	const open = spec.NoScript | spec.Loading | spec.Stale | spec.Fast | spec.NoAuth | spec.AllowBusy
 	return append(redirectCommands(), []*spec.Command{
 		{Name: "auth", Since: "1.0.0", Doc: "Authenticates the connection.", Complex: "O(N) where N is the number of passwords defined for the user",
-			Group: spec.Connection, Arity: -2, Flags: open, Args: spec.Args(spec.Opt(spec.Str("username")), spec.Str("password")), Run: authRun},
+			Group: spec.Connection, Arity: -2, Flags: open, Args: spec.Args(spec.Opt(spec.Str("username")), spec.Str("password")), Secrets: spec.SecretsFrom(1), Run: authRun},
 		{Name: "hello", Since: "6.0.0", Doc: "Handshakes with the Redis server.", Complex: "O(1)", Group: spec.Connection, Arity: -1, Flags: open,
 			Args: spec.Args(spec.Opt(spec.Block("arguments", spec.Int("protover"),
 				spec.Opt(spec.After("AUTH", spec.Block("auth", spec.Str("username"), spec.Str("password")))),
-				spec.Opt(spec.After("SETNAME", spec.Str("clientname")))))), Run: helloRun},
+				spec.Opt(spec.After("SETNAME", spec.Str("clientname")))))), Secrets: helloSecrets, Run: helloRun},
 		{Name: "select", Since: "1.0.0", Doc: "Changes the selected database.", Complex: "O(1)", Group: spec.Connection, Arity: 2,
 			Flags: spec.Loading | spec.Stale | spec.Fast, Args: spec.Args(spec.Int("index")), Run: selectRun},
 		{Name: "quit", Since: "1.0.0", Doc: "Closes the connection.", Complex: "O(1)", Group: spec.Connection, Arity: -1, Flags: open,
@@ -26,7 +26,7 @@ func Connection() []*spec.Command {
 }
 
 func authRun(c *spec.Call) {
-	cl, e := c.Session.(*Client), c.Engine.(*Executor).e
+	cl, e := c.Session.(*Client), engineOf(c)
 	if len(c.Args) > 3 {
 		c.Out.Error(spec.ErrSyntax)
 		return
@@ -38,7 +38,7 @@ func authRun(c *spec.Call) {
 		c.Out.Error("ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?")
 		return
 	}
-	if e.login(cl, user, pass) {
+	if c.Engine.(*Executor).login(cl, user, pass) {
 		c.Out.OK()
 		return
 	}
@@ -47,13 +47,28 @@ func authRun(c *spec.Call) {
 
 const errWrongPass = "WRONGPASS invalid username-password pair or user is disabled."
 
-func (e *Engine) login(cl *Client, user, pass []byte) bool {
-	u, err := e.ACL.Authenticate(string(user), string(pass))
+func (x *Executor) login(cl *Client, user, pass []byte) bool {
+	u, err := x.e.ACL.Authenticate(string(user), string(pass))
 	if err != nil {
+		x.deniedLogin(cl, string(user))
 		return false
 	}
 	cl.SetUser(u)
 	return true
+}
+
+// helloSecrets are a user's name and password.
+func helloSecrets(args [][]byte) (hide []int) {
+	for i := 2; i+2 < len(args); i++ {
+		switch {
+		case spec.EqualFold(args[i], "auth"):
+			hide = append(hide, i+1, i+2)
+			i += 2
+		case spec.EqualFold(args[i], "setname"):
+			i++
+		}
+	}
+	return hide
 }
 
 // hello is what HELLO asks for.
@@ -85,7 +100,10 @@ func parseHello(c *spec.Call) (h hello, ok bool) {
 			h.user, h.pass = c.Args[i+1], c.Args[i+2]
 			i += 3
 		case spec.EqualFold(c.Args[i], "setname") && left >= 1:
-			h.name = c.Args[i+1]
+			if h.name = c.Args[i+1]; !cleanName(h.name) {
+				c.Out.Error(errClientName)
+				return h, false
+			}
 			i += 2
 		default:
 			c.Out.Error("ERR Syntax error in HELLO option '" + string(c.Args[i]) + "'")
@@ -101,7 +119,7 @@ func helloRun(c *spec.Call) {
 	if !ok {
 		return
 	}
-	if h.user != nil && !e.login(cl, h.user, h.pass) {
+	if h.user != nil && !c.Engine.(*Executor).login(cl, h.user, h.pass) {
 		c.Out.Error(errWrongPass)
 		return
 	}
@@ -154,8 +172,14 @@ func quitRun(c *spec.Call) {
 
 func resetRun(c *spec.Call) {
 	cl, x := c.Session.(*Client), c.Engine.(*Executor)
+	if cl.Class() == ClassReplica || cl.Class() == ClassPrimary {
+		c.Out.Error("ERR can only reset normal client connections")
+		return
+	}
+	x.e.setMonitor(cl, false)
 	x.discard(cl)
-	cl.db, cl.Out.Proto, cl.noTouch = 0, 2, false
+	cl.db, cl.Out.Proto, cl.noTouch, cl.mute = 0, 2, false, muteNone
+	cl.noEvict.Store(false)
 	cl.info.name.Store(nil)
 	cl.info.noTouch.Store(false)
 	cl.user = x.e.ACL.Default()
@@ -164,10 +188,12 @@ func resetRun(c *spec.Call) {
 	c.Out.Simple("RESET")
 }
 
+const errClientName = "ERR Client names cannot contain spaces, newlines or special characters."
+
 // setName names the connection; false after it has answered why not.
 func (c *Client) setName(call *spec.Call, name []byte) bool {
 	if !cleanName(name) {
-		call.Out.Error("ERR Client names cannot contain spaces, newlines or special characters.")
+		call.Out.Error(errClientName)
 		return false
 	}
 	storeText(&c.info.name, name)
@@ -178,3 +204,6 @@ func (c *Client) setName(call *spec.Call, name []byte) bool {
 func cleanName(b []byte) bool {
 	return strings.IndexFunc(string(b), func(r rune) bool { return r < '!' || r > '~' }) < 0
 }
+
+// engineOf is the engine that a call runs in.
+func engineOf(c *spec.Call) *Engine { return c.Engine.(*Executor).e }

@@ -75,6 +75,8 @@ type Config struct {
 	Flushed func(x *Executor, c *Client)
 	// Version is what HELLO tells.
 	Version string
+	// Evicted is told of a client that was ended for its memory, as CLIENT LIST shows it; may be nil.
+	Evicted func(line string)
 }
 
 // Engine is the state that executors share.
@@ -98,6 +100,15 @@ type Engine struct {
 	cycle   atomic.Pointer[Cycle]
 
 	primaryAddr atomic.Pointer[string]
+	notice      atomic.Pointer[notice]
+	observed    observed
+	logs        [numLogs]commandLog
+	latency     latency
+	hists       [histStripes]histograms
+	executors   atomic.Uint32
+	clientLimit atomic.Int64 // maxmemory-clients, bytes
+	evicting    sync.Mutex   // one at a time ends clients for their memory
+	watchedKeys atomic.Int64
 }
 
 // shard is a part of the keyspace and its lock, alone on its cache lines.
@@ -126,6 +137,11 @@ func New(cfg Config) *Engine {
 	e.pause.parked = map[*Client]struct{}{}
 	e.stats.commands = make([]commandCounters, cfg.Table.Len())
 	cfg.Space.NotifyPreImages(e.preImagesFull)
+	e.clients.e = e
+	for i := range e.hists {
+		e.hists[i].of = make([]atomic.Pointer[histogram], cfg.Table.Len())
+	}
+	e.Observe(Observe{})
 	return e
 }
 

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/larder-cache/larder/acl"
 	"github.com/larder-cache/larder/engine"
 	"github.com/larder-cache/larder/engine/enginetest"
 )
@@ -128,8 +129,8 @@ func TestACL(t *testing.T) {
 	if got := s.Client().Do("GET k"); got != "-NOAUTH Authentication required." {
 		t.Errorf("without login: %s", got)
 	}
-	if n := s.Engine.Counters().ACLDenied; n < 2 {
-		t.Errorf("%d denials were counted", n)
+	if n := s.Engine.Counters().Denied; n[acl.DeniedCommand] < 2 {
+		t.Errorf("%v denials were counted", n)
 	}
 }
 

@@ -42,6 +42,10 @@ type Executor struct {
 	monoLast int64 // when the last command ended, ns
 	lruClock uint32
 
+	hist    *histograms
+	line    []byte // MONITOR's, used again
+	request int64  // bytes of the running command's request, if its loop tells
+
 	inExec  bool
 	outcome Outcome // what the handler made of the call
 }
@@ -50,6 +54,7 @@ type Executor struct {
 func (e *Engine) NewExecutor() *Executor {
 	x := &Executor{e: e, rand: e.newRand()}
 	x.turn.commands = make([]commandTurn, e.Table.Len())
+	x.hist = &e.hists[e.executors.Add(1)%histStripes]
 	x.call.Engine = x
 	return x
 }
@@ -62,10 +67,12 @@ func (x *Executor) BeginTurn() {
 	x.lruClock = uint32(x.wallMs/1000) & 0xFFFFFF
 }
 
-// EndTurn publishes what the turn counted and wakes the journal's readers.
+// EndTurn publishes what the turn counted, wakes the journal's readers, and ends clients that take too much memory.
 func (x *Executor) EndTurn() {
+	x.turn.cycleNanos = x.e.Clock.MonoNanos() - x.monoBase
 	x.e.stats.add(&x.turn)
 	x.e.Journal.Wake()
+	x.e.limitClients()
 }
 
 // now is the time of the next command, ms since 1970.
@@ -73,6 +80,13 @@ func (x *Executor) now() int64 { return x.wallMs + (x.monoLast-x.monoBase)/1e6 }
 
 // Run runs one command of a client: args[0] is its name, and all are valid until Run returns. len(args) > 0.
 func (x *Executor) Run(c *Client, args [][]byte) Outcome {
+	if c.mute != muteNone {
+		return x.runMuted(c, args)
+	}
+	return x.run(c, args)
+}
+
+func (x *Executor) run(c *Client, args [][]byte) Outcome {
 	cmd, found := x.resolve(c, args)
 	if !found {
 		if crossProtocol(args[0]) {
@@ -182,9 +196,13 @@ func (x *Executor) refusedBefore(c *Client, cmd *spec.Command, args [][]byte) st
 	}
 	if r := c.user.Rules(); !r.Unrestricted() && !cmd.Is(spec.NoAuth) {
 		if msg := r.Denied(cmd, args, x.pos); msg != "" {
-			x.turn.aclDenied++
+			reason, arg := r.Check(cmd, args, x.pos)
+			x.denied(c, cmd, args, reason, arg)
 			return msg
 		}
+	}
+	if c.monitor.Load() && cmd.Flags&(spec.Write|spec.ReadOnly|spec.MayReplicate) != 0 {
+		return "ERR Replica can't interact with the keyspace"
 	}
 	if c.multi.on && cmd.Is(spec.NoMulti) {
 		return "ERR Command not allowed inside a transaction"
@@ -326,15 +344,19 @@ func (x *Executor) bindKeys() {
 	}
 }
 
-// invoke runs the handler, and counts.
+// invoke runs the handler, and counts. What blocks is counted when it is answered.
 func (x *Executor) invoke(cmd *spec.Command) {
 	x.fx.begin()
-	start := len(x.call.Out.Buf)
+	start, began := len(x.call.Out.Buf), x.monoLast
 	cmd.Run(&x.call)
 	x.finish()
 	end := x.e.Clock.MonoNanos()
-	x.turn.ran(cmd.ID(), end-x.monoLast, x.call.Out.Buf[start:])
 	x.monoLast = end
+	if x.outcome == Blocked {
+		x.suspend(cmd, began, end-began)
+		return
+	}
+	x.note(cmd, end-began, x.call.Out.Buf[start:])
 }
 
 // reject answers an error for a command that was not run. Within MULTI the transaction is lost.
@@ -347,6 +369,8 @@ func (x *Executor) reject(c *Client, cmd *spec.Command, msg string) Outcome {
 		if !strings.HasPrefix(msg, redirectPrefix) {
 			msg = "EXECABORT Transaction discarded because of: " + msg
 		}
+		// Monitors have seen the MULTI: they should see that it is over.
+		x.monitor(x.e.notice.Load(), &ran{client: c, cmd: cmd, args: [][]byte{[]byte("exec")}, db: c.db})
 	}
 	start := len(c.Out.Buf)
 	c.Out.Error(msg)

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"github.com/larder-cache/larder/acl"
 	"github.com/larder-cache/larder/base/limits"
 	"github.com/larder-cache/larder/commands/spec"
 )
@@ -10,6 +11,8 @@ type multi struct {
 	on     bool
 	failed bool  // a command could not be queued: EXEC will abort
 	size   int64 // bytes held by the queue
+	// watchSize are the bytes that the watches take.
+	watchSize int64
 	// has and lacks are the flags that some queued command has, or has not.
 	has, lacks spec.Flag
 	queued     []queued
@@ -38,10 +41,18 @@ type watch struct {
 	touched bool // guarded by the shard's lock
 }
 
+// touch fails the transaction.
+func (w *watch) touch() {
+	w.touched = true
+	w.client.info.dirty.Store(true)
+}
+
 // touchWatchers fails the transactions of those who watch a key, which changed or, if gone, was deleted. The shard is held.
 func (s *shard) touchWatchers(k watchKey, gone bool) {
 	for _, w := range s.watchers[k] {
-		w.touched = w.touched || !(w.expired && gone)
+		if !w.expired || !gone {
+			w.touch()
+		}
 	}
 }
 
@@ -53,7 +64,9 @@ func (s *shard) touchAll(db int) {
 			continue
 		}
 		for _, w := range ws {
-			w.touched = w.touched || w.present
+			if w.present {
+				w.touch()
+			}
 		}
 	}
 }
@@ -164,7 +177,11 @@ func (x *Executor) watch(c *Client, k *spec.KeyRef) {
 	if s.watchers == nil {
 		s.watchers = map[watchKey][]*watch{}
 	}
+	if len(s.watchers[key]) == 0 {
+		x.e.watchedKeys.Add(1)
+	}
 	s.watchers[key] = append(s.watchers[key], w)
+	c.multi.watchSize += watchBytes + int64(len(key.key))
 	c.multi.watched = append(c.multi.watched, w)
 }
 
@@ -177,18 +194,25 @@ func unwatchRun(c *spec.Call) {
 func (x *Executor) unwatch(c *Client) {
 	for _, w := range c.multi.watched {
 		i := x.e.Space.ShardOf(w.hash)
-		if x.held.has(i) {
-			x.e.shards[i].dropWatch(w)
-			continue
+		held := x.held.has(i)
+		if !held {
+			x.e.lock(i)
 		}
-		x.e.lock(i)
-		x.e.shards[i].dropWatch(w)
-		x.e.unlock(i)
+		if x.e.shards[i].dropWatch(w) {
+			x.e.watchedKeys.Add(-1)
+		}
+		if !held {
+			x.e.unlock(i)
+		}
 	}
-	c.multi.watched = nil
+	if c.multi.watched != nil {
+		c.multi.watched, c.multi.watchSize = nil, 0
+		c.info.dirty.Store(false)
+	}
 }
 
-func (s *shard) dropWatch(w *watch) {
+// dropWatch forgets a watch and reports whether it was the last of its key.
+func (s *shard) dropWatch(w *watch) bool {
 	ws := s.watchers[w.key]
 	for i := range ws {
 		if ws[i] == w {
@@ -199,11 +223,12 @@ func (s *shard) dropWatch(w *watch) {
 	}
 	if len(ws) > 0 {
 		s.watchers[w.key] = ws
-		return
+		return false
 	}
 	if delete(s.watchers, w.key); len(s.watchers) == 0 {
 		s.watchers = nil
 	}
+	return true
 }
 
 // watchFailed reports whether a watched key changed or expired since WATCH. The shards are held.
@@ -260,8 +285,8 @@ func (x *Executor) runQueuedOne(c *Client, q *queued) {
 	if !c.fromPrimary {
 		// Permissions may have changed since the command was queued.
 		if r := c.user.Rules(); !r.Unrestricted() {
-			if msg := r.Denied(q.cmd, q.args, q.pos); msg != "" {
-				c.Out.Error(msg)
+			if reason, arg := r.Check(q.cmd, q.args, q.pos); reason != acl.Allowed {
+				x.deniedInExec(c, q, reason, arg)
 				return
 			}
 		}

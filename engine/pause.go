@@ -16,35 +16,38 @@ type pause struct {
 // Pause holds commands back until a time (ms since 1970): all of them, or writes only. A second pause can make the first
 // longer and stricter, not shorter. When it returns, no held-back command is running any more.
 func (e *Engine) Pause(until int64, all bool) {
-	e.Barrier(func() {
-		p := &e.pause
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.until = max(p.until, until)
-		if all || p.mode == GatePauseAll {
-			p.mode = GatePauseAll
-		} else {
-			p.mode = GatePauseWrite
-		}
-		e.SetGateLocked(p.mode, (GatePauseAll|GatePauseWrite)&^p.mode)
-	})
+	e.Barrier(func() { e.pauseLocked(until, all) })
+}
+
+// pauseLocked is Pause for a caller that holds all shards.
+func (e *Engine) pauseLocked(until int64, all bool) {
+	p := &e.pause
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.until = max(p.until, until)
+	if all || p.mode == GatePauseAll {
+		p.mode = GatePauseAll
+	} else {
+		p.mode = GatePauseWrite
+	}
+	e.SetGateLocked(p.mode, (GatePauseAll|GatePauseWrite)&^p.mode)
 }
 
 // Unpause ends a pause now and resumes those who were held back.
 func (e *Engine) Unpause() { e.unpause(math.MaxInt64) }
 
 // unpause ends a pause that is over at a time (ms since 1970).
-func (e *Engine) unpause(nowMs int64) {
-	e.Barrier(func() {
-		p := &e.pause
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		if p.until > nowMs {
-			return // another pause has made it longer
-		}
+func (e *Engine) unpause(nowMs int64) { e.Barrier(func() { e.unpauseLocked(nowMs) }) }
+
+// unpauseLocked is unpause for a caller that holds all shards. Those who are resumed wait until it lets go of them.
+func (e *Engine) unpauseLocked(nowMs int64) {
+	p := &e.pause
+	p.mu.Lock()
+	if p.until <= nowMs { // or else another pause has made it longer
 		p.until, p.mode = 0, 0
 		e.SetGateLocked(0, GatePauseAll|GatePauseWrite)
-	})
+	}
+	p.mu.Unlock()
 	if e.Gate()&(GatePauseAll|GatePauseWrite) == 0 {
 		e.resumeParked()
 	}

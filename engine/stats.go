@@ -4,14 +4,17 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/larder-cache/larder/acl"
 	"github.com/larder-cache/larder/commands/spec"
 )
 
 // turn is what one executor counts between two EndTurns, in plain fields: the hot path has no atomic of its own.
 type turn struct {
 	hits, misses, expired, dirty uint64
-	total, aclDenied, errors     uint64
+	total, errors, unexpected    uint64
 	allShardLocks                uint64
+	aclDenied                    [numReasons]uint64
+	cycleNanos, commandNanos     int64
 	used                         []int // IDs with something in commands
 	commands                     []commandTurn
 	errs                         map[string]uint64
@@ -35,6 +38,7 @@ func (t *turn) ran(id int, nanos int64, reply []byte) {
 	c := t.of(id)
 	c.calls++
 	c.nanos += nanos
+	t.commandNanos += nanos
 	t.total++
 	if len(reply) > 0 && reply[0] == '-' {
 		c.failed++
@@ -50,29 +54,51 @@ func (t *turn) rejected(cmd *spec.Command, reply []byte) {
 	t.countError(reply)
 }
 
-// maxErrorNames bounds how many error codes are counted by name, as a script or a module may invent any number.
-const maxErrorNames = 128
+// maxErrorNames bounds how many error codes are counted by name, as a script may invent any number. The others are counted
+// together.
+const (
+	maxErrorNames  = 128
+	errorsOverflow = "ERRORSTATS_OVERFLOW"
+)
+
+// numReasons is how many reasons there are for the access rules to refuse something.
+const numReasons = acl.DeniedAuth + 1
 
 func (t *turn) countError(reply []byte) {
 	t.errors++
+	if t.errs == nil {
+		t.errs = map[string]uint64{}
+	}
+	countName(t.errs, errorName(reply), 1)
+}
+
+// errorName is the code of an error reply.
+func errorName(reply []byte) string {
 	end := 1
 	for end < len(reply) && reply[end] > ' ' {
 		end++
 	}
-	if t.errs == nil {
-		t.errs = map[string]uint64{}
+	if end == 1 || len(reply) == 0 {
+		return "ERR"
 	}
-	if len(reply) > 1 && (len(t.errs) < maxErrorNames || t.errs[string(reply[1:end])] > 0) {
-		t.errs[string(reply[1:end])]++
+	return string(reply[1:end])
+}
+
+func countName(errs map[string]uint64, name string, n uint64) {
+	if len(errs) >= maxErrorNames && errs[name] == 0 {
+		name = errorsOverflow
 	}
+	errs[name] += n
 }
 
 // Stats are the counters of all executors.
 type Stats struct {
-	hits, misses, expired, dirty atomic.Uint64
-	total, aclDenied, errors     atomic.Uint64
-	allShardLocks                atomic.Uint64
-	commands                     []commandCounters
+	hits, misses, expired, dirty     atomic.Uint64
+	total, errors, unexpected        atomic.Uint64
+	allShardLocks, evictedClients    atomic.Uint64
+	aclDenied                        [numReasons]atomic.Uint64
+	cycles, cycleNanos, commandNanos atomic.Uint64
+	commands                         []commandCounters
 
 	mu   sync.Mutex
 	errs map[string]uint64
@@ -96,8 +122,13 @@ func (s *Stats) add(t *turn) {
 	addIf(&s.expired, t.expired)
 	addIf(&s.dirty, t.dirty)
 	addIf(&s.total, t.total)
-	addIf(&s.aclDenied, t.aclDenied)
 	addIf(&s.errors, t.errors)
+	addIf(&s.unexpected, t.unexpected)
+	for i, n := range t.aclDenied {
+		addIf(&s.aclDenied[i], n)
+	}
+	s.cycle(t.cycleNanos)
+	addIf(&s.commandNanos, uint64(max(t.commandNanos, 0)))
 	addIf(&s.allShardLocks, t.allShardLocks)
 	for _, id := range t.used {
 		from, to := &t.commands[id], &s.commands[id]
@@ -114,6 +145,25 @@ func (s *Stats) add(t *turn) {
 	*t = turn{used: t.used[:0], commands: t.commands, errs: t.errs}
 }
 
+// cycle counts a turn of a loop.
+func (s *Stats) cycle(nanos int64) {
+	s.cycles.Add(1)
+	s.cycleNanos.Add(uint64(max(nanos, 0)))
+}
+
+// one counts one command outside a turn: one that was blocked.
+func (s *Stats) one(id int, nanos int64, reply []byte) {
+	c := &s.commands[id]
+	c.calls.Add(1)
+	c.nanos.Add(nanos)
+	s.total.Add(1)
+	if len(reply) > 0 && reply[0] == '-' {
+		c.failed.Add(1)
+		s.errors.Add(1)
+		s.addErrors(map[string]uint64{errorName(reply): 1})
+	}
+}
+
 func (s *Stats) addErrors(errs map[string]uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -121,19 +171,22 @@ func (s *Stats) addErrors(errs map[string]uint64) {
 		s.errs = map[string]uint64{}
 	}
 	for name, n := range errs {
-		if len(s.errs) < maxErrorNames || s.errs[name] > 0 {
-			s.errs[name] += n
-		}
+		countName(s.errs, name, n)
 	}
 }
 
 // Counters is a reading of the statistics, for INFO.
 type Counters struct {
-	Hits, Misses, Expired, Dirty      uint64
-	Commands, ACLDenied, ErrorReplies uint64
-	AllShardLocks                     uint64 // how often every shard was held at once
-	PerCommand                        []CommandCounters
-	Errors                            map[string]uint64 // replies by error code
+	Hits, Misses, Expired, Dirty uint64
+	Commands, ErrorReplies       uint64
+	UnexpectedErrors             uint64             // errors that a replica had for its primary
+	Denied                       [numReasons]uint64 // by acl.Reason
+	AllShardLocks                uint64             // how often every shard was held at once
+	EvictedClients               uint64             // ended for maxmemory-clients
+	Cycles                       uint64             // turns of loops
+	CycleNanos, CommandNanos     uint64             // spent in them, and of that in commands
+	PerCommand                   []CommandCounters
+	Errors                       map[string]uint64 // replies by error code
 }
 
 // CommandCounters is a reading of one command's statistics.
@@ -147,8 +200,12 @@ type CommandCounters struct {
 func (e *Engine) Counters() Counters {
 	s := &e.stats
 	out := Counters{Hits: s.hits.Load(), Misses: s.misses.Load(), Expired: s.expired.Load(), Dirty: s.dirty.Load(),
-		Commands: s.total.Load(), ACLDenied: s.aclDenied.Load(), ErrorReplies: s.errors.Load(), AllShardLocks: s.allShardLocks.Load(),
+		Commands: s.total.Load(), ErrorReplies: s.errors.Load(), UnexpectedErrors: s.unexpected.Load(), AllShardLocks: s.allShardLocks.Load(),
+		EvictedClients: s.evictedClients.Load(), Cycles: s.cycles.Load(), CycleNanos: s.cycleNanos.Load(), CommandNanos: s.commandNanos.Load(),
 		Errors: map[string]uint64{}}
+	for i := range s.aclDenied {
+		out.Denied[i] = s.aclDenied[i].Load()
+	}
 	for id := range s.commands {
 		c := &s.commands[id]
 		cc := CommandCounters{Command: e.Table.ByID(id), Calls: c.calls.Load(), Rejected: c.rejected.Load(), Failed: c.failed.Load(), Nanos: c.nanos.Load()}
@@ -167,7 +224,8 @@ func (e *Engine) Counters() Counters {
 // ResetStats is CONFIG RESETSTAT. Dirty is kept: it is what the next snapshot has to save.
 func (e *Engine) ResetStats() {
 	s := &e.stats
-	for _, a := range []*atomic.Uint64{&s.hits, &s.misses, &s.expired, &s.total, &s.aclDenied, &s.errors, &s.allShardLocks} {
+	for _, a := range []*atomic.Uint64{&s.hits, &s.misses, &s.expired, &s.total, &s.errors, &s.unexpected, &s.allShardLocks, &s.evictedClients,
+		&s.cycles, &s.cycleNanos, &s.commandNanos} {
 		a.Store(0)
 	}
 	for i := range s.commands {
@@ -177,10 +235,44 @@ func (e *Engine) ResetStats() {
 		c.failed.Store(0)
 		c.nanos.Store(0)
 	}
+	e.resetHistograms()
 	s.mu.Lock()
 	s.errs = nil
 	s.mu.Unlock()
 }
 
+// CountCycle counts a turn of the node's clockwork, beside those of the loops.
+func (e *Engine) CountCycle(nanos int64) { e.stats.cycle(nanos) }
+
+// TotalCommands is how many commands ran since the start or the last reset.
+func (e *Engine) TotalCommands() uint64 { return e.stats.total.Load() }
+
+// WatchedKeys is how many different keys are watched.
+func (e *Engine) WatchedKeys() int64 { return e.watchedKeys.Load() }
+
 // DirtyCount is how many changes there were since the start.
 func (e *Engine) DirtyCount() uint64 { return e.stats.dirty.Load() }
+
+// ClientTotals is what INFO tells of all clients together.
+type ClientTotals struct {
+	MaxIn, MaxOut              int64 // the biggest query buffer, and the most replies of one turn, bytes
+	PubSub, Watching, Timeouts int64 // clients that subscribe, watch keys, wait with a timeout
+}
+
+// ClientTotals reads it from what the clients have published.
+func (e *Engine) ClientTotals() (t ClientTotals) {
+	for _, c := range e.Clients() {
+		t.MaxIn = max(t.MaxIn, c.info.queryLen.Load()+c.info.queryFree.Load())
+		t.MaxOut = max(t.MaxOut, c.info.outPeak.Load())
+		if c.Class() == ClassPubSub {
+			t.PubSub++
+		}
+		if c.info.watching.Load() > 0 {
+			t.Watching++
+		}
+		if b := c.blocked.Load(); b != nil && b.DeadlineMs > 0 {
+			t.Timeouts++
+		}
+	}
+	return t
+}

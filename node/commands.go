@@ -20,7 +20,7 @@ import (
 
 // connectionCommands are those about connections.
 func (n *Node) connectionCommands() []*spec.Command {
-	return append(engine.Connection(), engine.ClientCommands()...)
+	return slices.Concat(engine.Connection(), engine.ClientCommands(), engine.Monitoring())
 }
 
 // serverCommands are those about the node itself.
@@ -35,8 +35,8 @@ func (n *Node) serverCommands() []*spec.Command {
 		{Name: "config", Since: "2.0.0", Doc: "A container for server configuration commands.", Complex: "Depends on subcommand.", Group: spec.Server, Arity: -2,
 			Sub: []*spec.Command{
 				sub("get", "2.0.0", "Returns the effective values of configuration parameters.", -3, n.configGet, spec.Many(spec.Str("parameter"))),
-				sub("set", "2.0.0", "Sets configuration parameters in-flight.", -4, n.configSet,
-					spec.Many(spec.Block("data", spec.Str("parameter"), spec.Str("value")))),
+				n.secretive(sub("set", "2.0.0", "Sets configuration parameters in-flight.", -4, n.configSet,
+					spec.Many(spec.Block("data", spec.Str("parameter"), spec.Str("value"))))),
 				sub("resetstat", "2.0.0", "Resets the server's statistics.", 2, n.configResetStat),
 				sub("rewrite", "2.8.0", "Persists the effective configuration to file.", 2, configRewrite),
 			}},
@@ -178,13 +178,15 @@ func (n *Node) apply(changed map[string]bool) (string, error) {
 	if changed["loglevel"] {
 		n.logLevel()
 	}
+	n.observe()
 	return "", nil
 }
 
 func (n *Node) configResetStat(c *spec.Call) {
 	n.engine.ResetStats()
 	n.shared.stats.reset()
-	n.peak.reset()
+	n.repl.ResetCounts()
+	n.rates.reset()
 	c.Out.OK()
 }
 
@@ -194,7 +196,7 @@ func configRewrite(c *spec.Call) {
 
 // later answers a command when fn is done, which may take long: the other connections of the loop go on.
 func (n *Node) later(c *spec.Call, fn func() error, reply func(*resp.Writer, error)) {
-	cl, b := c.Session.(*engine.Client), &engine.Block{}
+	cl, b := c.Session.(*engine.Client), &engine.Block{Working: true}
 	c.Engine.(*engine.Executor).Block(cl, b)
 	n.done.Add(1)
 	go func() {

@@ -26,7 +26,8 @@ var sections = []section{
 	{"server", "Server", false, infoServer}, {"clients", "Clients", false, infoClients}, {"memory", "Memory", false, infoMemory},
 	{"persistence", "Persistence", false, infoPersistence}, {"stats", "Stats", false, infoStats}, {"replication", "Replication", false, infoReplication},
 	{"cpu", "CPU", false, infoCPU}, {"modules", "Modules", false, func(*Node, *infoWriter) {}}, {"commandstats", "Commandstats", true, infoCommandstats},
-	{"errorstats", "Errorstats", false, infoErrorstats}, {"cluster", "Cluster", false, func(_ *Node, w *infoWriter) { w.int("cluster_enabled", 0) }},
+	{"errorstats", "Errorstats", false, infoErrorstats},
+	{"latencystats", "Latencystats", true, infoLatencystats}, {"cluster", "Cluster", false, func(_ *Node, w *infoWriter) { w.int("cluster_enabled", 0) }},
 	{"keyspace", "Keyspace", false, infoKeyspace},
 }
 
@@ -140,16 +141,6 @@ func executable() string {
 	return ""
 }
 
-func infoClients(n *Node, w *infoWriter) {
-	connected, blocked := n.engine.NumClients()
-	w.int("connected_clients", int64(connected))
-	w.int("cluster_connections", 0)
-	w.int("maxclients", n.cfg.get("maxclients").int())
-	w.int("blocked_clients", int64(blocked))
-	w.int("tracking_clients", 0)
-	w.int("clients_in_timeout_table", 0)
-}
-
 func infoMemory(n *Node, w *infoWriter) {
 	used, rss := n.usedMemory(), residentBytes()
 	n.peak.see(used)
@@ -176,49 +167,10 @@ func infoMemory(n *Node, w *infoWriter) {
 	w.int("active_defrag_running", 0)
 }
 
-func infoStats(n *Node, w *infoWriter) {
-	c, s, r := n.engine.Counters(), n.shared.stats, n.repl.Status()
-	w.int("total_connections_received", s.received.Load())
-	w.uint("total_commands_processed", c.Commands)
-	w.int("total_net_input_bytes", s.bytesIn.Load())
-	w.int("total_net_output_bytes", s.bytesOut.Load())
-	w.int("rejected_connections", s.rejected.Load())
-	w.int("sync_full", r.Counts.Full)
-	w.int("sync_partial_ok", r.Counts.PartialOK)
-	w.int("sync_partial_err", r.Counts.PartialErr)
-	w.uint("expired_keys", c.Expired)
-	w.int("evicted_keys", 0)
-	w.uint("keyspace_hits", c.Hits)
-	w.uint("keyspace_misses", c.Misses)
-	w.uint("acl_access_denied_cmd", c.ACLDenied)
-	w.uint("total_error_replies", c.ErrorReplies)
-	w.uint("all_shard_locks", c.AllShardLocks)
-}
-
 func infoCPU(_ *Node, w *infoWriter) {
 	sys, user := cpuSeconds()
 	w.str("used_cpu_sys", fmt.Sprintf("%.6f", sys))
 	w.str("used_cpu_user", fmt.Sprintf("%.6f", user))
-}
-
-func infoCommandstats(n *Node, w *infoWriter) {
-	for _, c := range n.engine.Counters().PerCommand {
-		us := float64(c.Nanos) / 1000
-		w.str("cmdstat_"+c.Command.FullName(), fmt.Sprintf("calls=%d,usec=%d,usec_per_call=%.2f,rejected_calls=%d,failed_calls=%d",
-			c.Calls, int64(us), us/float64(max(c.Calls, 1)), c.Rejected, c.Failed))
-	}
-}
-
-func infoErrorstats(n *Node, w *infoWriter) {
-	e := n.engine.Counters().Errors
-	names := make([]string, 0, len(e))
-	for name := range e {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	for _, name := range names {
-		w.str("errorstat_"+name, fmt.Sprintf("count=%d", e[name]))
-	}
 }
 
 func infoKeyspace(n *Node, w *infoWriter) {

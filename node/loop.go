@@ -52,11 +52,14 @@ type connStats struct {
 	received, rejected atomic.Int64
 	bytesIn, bytesOut  atomic.Int64
 	buffers            atomic.Int64 // bytes in connections' own buffers
+	queryLimit         atomic.Int64 // connections that were ended for what they sent
+	outputLimit        atomic.Int64 // and for what they did not read
+	reads, writes      atomic.Int64 // of sockets
 }
 
 // reset zeroes what CONFIG RESETSTAT resets.
 func (s *connStats) reset() {
-	for _, c := range []*atomic.Int64{&s.received, &s.rejected, &s.bytesIn, &s.bytesOut} {
+	for _, c := range []*atomic.Int64{&s.received, &s.rejected, &s.bytesIn, &s.bytesOut, &s.queryLimit, &s.outputLimit, &s.reads, &s.writes} {
 		c.Store(0)
 	}
 }

@@ -296,6 +296,7 @@ func (c *epollConn) readable() {
 	}
 	c.read += int64(n)
 	l.shared.stats.bytesIn.Add(int64(n))
+	l.shared.stats.reads.Add(1)
 	if fresh {
 		c.run(into[:n])
 		return
@@ -348,7 +349,7 @@ func (c *epollConn) run(data []byte) {
 		c.leave()
 		return
 	}
-	if c.over(l.shared.limits.Load(), len(c.cl.Out.Buf)-c.sent) {
+	if c.over(l.shared, len(c.cl.Out.Buf)-c.sent) {
 		c.end()
 		return
 	}
@@ -362,13 +363,15 @@ func (c *epollConn) run(data []byte) {
 // flush writes what there is to write. While the socket is full the connection's commands wait.
 func (c *epollConn) flush() {
 	out := c.cl.Out.Buf
+	if c.sent == 0 {
+		c.publish(c.loop.x.NowMs(), int64(len(out)))
+	}
 	for c.sent < len(out) {
 		n, errno := rawWrite(c.fd, out[c.sent:])
 		if errno == unix.EINTR {
 			continue
 		}
 		if errno == unix.EAGAIN {
-			c.publish(c.loop.x.NowMs(), 0)
 			c.cl.PublishUnsent(int64(len(out) - c.sent))
 			c.account(c.loop.shared.stats)
 			c.ask(unix.EPOLLOUT)
@@ -381,14 +384,17 @@ func (c *epollConn) flush() {
 		c.sent += n
 	}
 	written := c.sent
-	c.loop.shared.stats.bytesOut.Add(int64(written))
+	if written > 0 {
+		c.loop.shared.stats.bytesOut.Add(int64(written))
+		c.loop.shared.stats.writes.Add(1)
+	}
 	c.sent = 0
 	c.written(written)
 	if c.closing || c.cl.Killed() {
 		c.end()
 		return
 	}
-	c.publish(c.loop.x.NowMs(), int64(written))
+	c.cl.PublishUnsent(0)
 	c.account(c.loop.shared.stats)
 	c.ask(unix.EPOLLIN)
 }
@@ -411,9 +417,9 @@ func (c *epollConn) end() {
 	}
 	c.gone = true
 	delete(c.loop.conns, c.fd)
-	unix.Close(c.fd)
 	c.release(c.loop.shared.stats)
-	c.loop.shared.engine.Drop(c.loop.x, c.cl)
+	c.loop.shared.engine.Drop(c.loop.x, c.cl) // before its peer can know
+	unix.Close(c.fd)
 }
 
 // leave hands the socket over to whoever the command said, once the answers to what came before it are written. They are short; a
@@ -466,6 +472,10 @@ func (c *epollConn) Do(fn func()) {
 			return
 		}
 		fn()
+		if c.over(c.loop.shared, len(c.cl.Out.Buf)-c.sent) {
+			c.end()
+			return
+		}
 		c.flush()
 	})
 }

@@ -116,6 +116,7 @@ func (c *portableConn) reader(reads chan<- []byte, taken <-chan bool) {
 		n, err := c.nc.Read(buf)
 		if n > 0 {
 			c.loop.shared.stats.bytesIn.Add(int64(n))
+			c.loop.shared.stats.reads.Add(1)
 			reads <- buf[:n]
 			if !<-taken {
 				return
@@ -145,11 +146,12 @@ func (c *portableConn) turn(fn func()) bool {
 			}
 		}
 		out := c.cl.Out.Buf
+		over := c.over(l.shared, len(out))
 		c.publish(l.x.NowMs(), int64(len(out)))
 		c.account(l.shared.stats)
 		l.x.EndTurn()
 		l.mu.Unlock()
-		if c.over(lim, len(out)) {
+		if over {
 			return false
 		}
 		if !c.write(out) || c.detach || c.closing || c.cl.Killed() {
@@ -168,9 +170,11 @@ func (c *portableConn) write(out []byte) bool {
 			return false
 		}
 		c.loop.shared.stats.bytesOut.Add(int64(len(out)))
+		c.loop.shared.stats.writes.Add(1)
 	}
 	c.written(len(out))
 	c.cl.PublishUnsent(0)
+	c.account(c.loop.shared.stats)
 	return true
 }
 
@@ -186,9 +190,6 @@ func (c *portableConn) finish(reads <-chan []byte, taken chan<- bool) {
 	c.owner.mu.Lock()
 	delete(c.owner.conns, c)
 	c.owner.mu.Unlock()
-	if !c.detach {
-		c.nc.Close()
-	}
 	c.nc.SetReadDeadline(time.Unix(1, 0)) // the reader may be in a Read
 	for data := range reads {
 		c.in = append(c.in, data...)
@@ -204,8 +205,9 @@ func (c *portableConn) finish(reads <-chan []byte, taken chan<- bool) {
 		return
 	}
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.shared.engine.Drop(l.x, c.cl)
+	l.shared.engine.Drop(l.x, c.cl) // before its peer can know
+	l.mu.Unlock()
+	c.nc.Close()
 }
 
 func (c *portableConn) post(fn func()) {

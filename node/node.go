@@ -75,6 +75,7 @@ type Node struct {
 	shutdown chan struct{} // closed once a shutdown was asked for and has done its saving
 	downOnce sync.Once
 	peak     peakMemory
+	rates    rates
 }
 
 // New makes a node from a configuration. It serves nobody yet: Serve does.
@@ -150,11 +151,12 @@ func (n *Node) buildEngine(seed uint64, rnd *mrand.Rand) (err error) {
 		return err
 	}
 	n.engine = engine.New(engine.Config{Space: n.space, Shards: n.space.Shards(), Journal: n.journal, Table: n.table, ACL: n.acl, Clock: n.clock,
-		Memory: n.memoryBound, Flushed: n.flushed, Seed: seed, Version: RedisVersion})
+		Memory: n.memoryBound, Flushed: n.flushed, Seed: seed, Version: RedisVersion, Evicted: n.evictedClient})
 	n.repl.Engine = n.engine
 	n.cycle = n.engine.NewCycle()
 	n.shared.engine = n.engine
 	n.applyLimits()
+	n.observe()
 	return nil
 }
 
@@ -390,6 +392,7 @@ func (n *Node) cron() {
 		n.repl.Tick()
 		n.saver.tick(now)
 		n.sweeper.tick(now)
+		n.sampleRates()
 		n.peak.see(n.usedMemory())
 	}
 }

@@ -112,14 +112,23 @@ var params = []param{
 	{name: "acllog-max-len", kind: kindInt, def: "128", max: math.MaxInt32},
 	{name: "hide-user-data-from-log", kind: kindBool, def: "yes"},
 
+	// What is noted of commands.
+	{name: "slowlog-log-slower-than", alias: "commandlog-execution-slower-than", kind: kindInt, def: "10000", min: -1, max: noLimit},
+	{name: "slowlog-max-len", alias: "commandlog-slow-execution-max-len", kind: kindInt, def: "128", max: noLimit},
+	{name: "commandlog-request-larger-than", kind: kindInt, def: "1048576", min: -1, max: noLimit},
+	{name: "commandlog-large-request-max-len", kind: kindInt, def: "128", max: noLimit},
+	{name: "commandlog-reply-larger-than", kind: kindInt, def: "1048576", min: -1, max: noLimit},
+	{name: "commandlog-large-reply-max-len", kind: kindInt, def: "128", max: noLimit},
+	{name: "latency-monitor-threshold", kind: kindInt, def: "0", max: noLimit},
+	{name: "latency-tracking", kind: kindBool, def: "yes"},
+	{name: "latency-tracking-info-percentiles", kind: kindSpec, def: "50 99 99.9", check: checkPercentiles, merge: mergePercentiles},
+	{name: "maxmemory-clients", kind: kindSpec, def: "0", check: checkClientMemory, merge: mergeClientMemory},
+
 	// What exists only in its off position so far.
 	{name: "cluster-enabled", kind: kindBool, def: "no", only: []string{"no"}, immutable: true},
 	{name: "notify-keyspace-events", kind: kindString, def: "", only: []string{""}},
-	{name: "latency-monitor-threshold", kind: kindInt, def: "0", max: noLimit, only: []string{"0"}},
-	{name: "slowlog-log-slower-than", kind: kindInt, def: "-1", min: -1, max: noLimit, only: []string{"-1"}},
 	{name: "tls-port", kind: kindInt, def: "0", max: 65535, only: []string{"0"}},
 	{name: "activedefrag", kind: kindBool, def: "no", only: []string{"no"}},
-	{name: "maxmemory-clients", kind: kindString, def: "0", only: []string{"0"}},
 }
 
 func checkOctal(s string) error {

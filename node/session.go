@@ -18,8 +18,8 @@ type session struct {
 	closing bool // close once everything is written
 	detach  bool // leaves the loop once the turn is over
 
-	read, cmds int64 // since the last Publish
-	counted    int64 // bytes of buffers that are in connStats
+	read    int64 // bytes since the last publish
+	counted int64 // bytes of buffers that are in connStats
 }
 
 // turnResult says how a turn of a session ended.
@@ -35,6 +35,7 @@ const (
 // process runs the complete commands in data, up to a turn's bounds, and returns how many bytes they took.
 func (s *session) process(x *engine.Executor, lim *connLimits, data []byte) (int, turnResult) {
 	done := 0
+	x.Resync()
 	for n := 0; ; n++ {
 		l, most := &lim.open, limits.MaxOutputPerTurnBytes
 		if !s.cl.Authenticated() {
@@ -57,13 +58,13 @@ func (s *session) process(x *engine.Executor, lim *connLimits, data []byte) (int
 			done += consumed
 			continue
 		}
+		x.Request(consumed)
 		outcome := x.Run(s.cl, args)
 		if outcome == engine.Parked {
 			s.parked = true
 			s.parser.Reset()
 			return done, turnWait
 		}
-		s.cmds++
 		done += consumed
 		if s.wait(outcome) {
 			return done, turnWait
@@ -98,13 +99,19 @@ func (s *session) keep(rest []byte) {
 	}
 }
 
-// over reports whether the client has sent more than may wait, or gets more than may be unsent. unsent is in bytes.
-func (s *session) over(lim *connLimits, unsent int) bool {
+// over reports whether the client has sent more than may wait, or gets more than may be unsent, and counts it. unsent is in bytes.
+func (s *session) over(sh *shared, unsent int) bool {
+	lim := sh.limits.Load()
 	if int64(len(s.in))+s.cl.QueuedBytes() > lim.query && !s.cl.Admin() {
+		sh.stats.queryLimit.Add(1)
 		return true
 	}
 	hard := lim.output(s.cl).hard
-	return hard > 0 && int64(unsent) > hard
+	if hard > 0 && int64(unsent) > hard {
+		sh.stats.outputLimit.Add(1)
+		return true
+	}
+	return false
 }
 
 // written empties the output buffer, and gives it up if it is much bigger than what a turn needs.
@@ -119,8 +126,10 @@ func (s *session) written(n int) {
 // keptOutput is how big an output buffer may stay whatever the connection does.
 const keptOutput = 16 << 10
 
-// account keeps count of the buffers' memory.
+// account keeps count of the buffers' memory, the node's and the client's.
 func (s *session) account(st *connStats) {
+	read, arguments := s.parser.Begun()
+	s.cl.Account(int64(len(s.in)-min(read, len(s.in))), int64(arguments), int64(cap(s.in)), int64(cap(s.cl.Out.Buf)))
 	if n := int64(cap(s.in) + cap(s.cl.Out.Buf)); n != s.counted {
 		st.buffers.Add(n - s.counted)
 		s.counted = n
@@ -133,10 +142,10 @@ func (s *session) release(st *connStats) {
 	s.counted = 0
 }
 
-// publish makes CLIENT LIST current.
-func (s *session) publish(nowMs, written int64) {
-	s.cl.Publish(nowMs, int64(len(s.in)), int64(cap(s.in)-len(s.in)), s.read, written, s.cmds)
-	s.read, s.cmds = 0, 0
+// publish makes CLIENT LIST current. out is how many bytes of replies are about to be written.
+func (s *session) publish(nowMs, out int64) {
+	s.cl.Publish(nowMs, s.read, out)
+	s.read = 0
 }
 
 // mayRun reports whether the session's next command can be looked at.

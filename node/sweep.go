@@ -44,6 +44,7 @@ func (s *sweeper) tick(now time.Time) {
 		}
 		if now.Sub(since) > time.Duration(l.softSeconds)*time.Second {
 			s.n.log.Warn("Closing a client that does not read its replies", "id", cl.ID(), "unsent", cl.Unsent())
+			s.n.shared.stats.outputLimit.Add(1)
 			cl.Kill(false)
 			continue
 		}

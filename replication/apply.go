@@ -84,7 +84,7 @@ func (f *follower) applyAll(s *incoming, received int) (err error) {
 	f.apply.Lock()
 	defer f.apply.Unlock()
 	f.x.BeginTurn()
-	closed, cmds := 0, 0 // s.buf[:closed] ends with no transaction open
+	closed := 0 // s.buf[:closed] ends with no transaction open
 	for {
 		n, args, perr := s.parser.Next(s.buf[s.scanned:], s.args, &s.lim)
 		if perr != nil {
@@ -97,7 +97,6 @@ func (f *follower) applyAll(s *incoming, received int) (err error) {
 		if err = f.applyOne(s); err != nil {
 			break
 		}
-		cmds++
 		if s.scanned += n; !s.cl.Transaction() {
 			closed = s.scanned
 		}
@@ -106,7 +105,9 @@ func (f *follower) applyAll(s *incoming, received int) (err error) {
 	f.m.Journal.SetSelectedDB(s.cl.DB())
 	s.buf = s.buf[:copy(s.buf, s.buf[closed:])]
 	s.scanned -= closed
-	s.cl.Publish(f.x.NowMs(), int64(len(s.buf)), int64(cap(s.buf)-len(s.buf)), int64(received), 0, int64(cmds))
+	s.cl.Publish(f.x.NowMs(), int64(received), 0)
+	s.cl.Account(int64(len(s.buf)), 0, int64(cap(s.buf)), 0)
+	f.m.netIn.Add(int64(received))
 	f.x.EndTurn()
 	return err
 }

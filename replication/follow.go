@@ -499,6 +499,7 @@ func (f *follower) snapshot(nc net.Conn, in *bufio.Reader) (*snapshotReader, err
 		return nil, err
 	}
 	took := func(n int) {
+		f.m.netIn.Add(int64(n))
 		alive()
 		f.set(func() { f.loaded += int64(n); f.lastIO = f.m.Clock.Now() })
 	}

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/larder-cache/larder/base/clock"
@@ -118,10 +119,24 @@ type Manager struct {
 
 	syncing chan struct{} // has a place taken for each snapshot that is being made
 	waitAt  int64         // since when writers wait for snapshots, monotonic ns; for Tick
+
+	netIn, netOut atomic.Int64 // bytes from the primary, and to replicas
 }
 
 // Counts are the resynchronisations served, for INFO.
 type Counts struct{ Full, PartialOK, PartialErr int64 }
+
+// Traffic is how many bytes came from a primary, and went to replicas.
+func (m *Manager) Traffic() (in, out int64) { return m.netIn.Load(), m.netOut.Load() }
+
+// ResetCounts zeroes what CONFIG RESETSTAT resets.
+func (m *Manager) ResetCounts() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.counts = Counts{}
+	m.netIn.Store(0)
+	m.netOut.Store(0)
+}
 
 // New makes the manager of a primary without a replica. id is its history's name.
 func New(cfg Config) *Manager {

@@ -299,7 +299,7 @@ func (r *replica) rdbVersion() int {
 
 // feed sends the stream until the replica is cut or ctx ends. While the replica's socket takes it, the loops send themselves.
 func (r *replica) feed(ctx context.Context, rd *journal.Reader) error {
-	rd.Push(pushTo(r.conn))
+	rd.Push(r.m.counted(pushTo(r.conn)))
 	buf := make([]byte, 0, 64<<10)
 	for {
 		out, err := rd.Next(ctx, buf)

@@ -402,7 +402,21 @@ func (p patient) Write(b []byte) (int, error) {
 	}
 	p.r.stuckAt.Store(max(m.Clock.MonoNanos(), 1))
 	defer p.r.stuckAt.Store(0)
-	return p.r.conn.Write(b)
+	n, err := p.r.conn.Write(b)
+	p.r.m.netOut.Add(int64(n))
+	return n, err
+}
+
+// counted counts what is pushed; nil stays nil.
+func (m *Manager) counted(push func([]byte) int) func([]byte) int {
+	if push == nil {
+		return nil
+	}
+	return func(b []byte) int {
+		n := push(b)
+		m.netOut.Add(int64(n))
+		return n
+	}
 }
 
 // dropStalled cuts the replicas that take nothing of their snapshot while its walk makes writers wait.

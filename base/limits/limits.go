@@ -76,6 +76,19 @@ const (
 	MaxWatchedKeys = 1024 * 1024
 )
 
+// What a node remembers of its commands.
+const (
+	// MaxCommandLogEntries bounds each command log whatever its max-len says; MaxCommandLogArgs and MaxCommandLogArgBytes what is
+	// kept of a command. Source of the latter two: Redis' slow log.
+	MaxCommandLogEntries  = 1 * MiB
+	MaxCommandLogArgs     = 32
+	MaxCommandLogArgBytes = 128
+	// MaxLatencySamples is how many samples the latency monitor keeps of an event. Source: Redis.
+	MaxLatencySamples = 160
+	// MaxFeedBytes is how much others may have for a client (MONITOR's lines) that its loop has not taken yet.
+	MaxFeedBytes = 64 * MiB
+)
+
 // Clusters and slots.
 const (
 	// Slots is the number of hash slots; fixed by the Redis Cluster specification.

@@ -23,6 +23,7 @@ func TestBoundsAgree(t *testing.T) {
 		{MaxShards <= Slots, "in cluster mode no shard is without a slot"},
 		{MaxShards&(MaxShards-1) == 0, "a shard is slot & mask, so their number is a power of two"},
 		{MaxOutputPerTurnBytes >= MaxPreAuthOutputBytes, "a stranger's unread output stays below one turn's"},
+		{MaxFeedBytes > MaxBulkBytesDefault/16 && MaxFeedBytes >= MaxOutputPerTurnBytes, "a turn's commands can be shown to a monitor"},
 		{DatabasesDefault <= MaxDatabasesConfig, "the default of databases is in its range"},
 		{ArenaReserveBytes <= ArenaReachBytes, "every byte of the reserve can be referenced"},
 		{MinArenaReserveBytes <= ArenaReserveBytes, "the fallback is not more than the first try"},

@@ -150,10 +150,22 @@ type Command struct {
 	// Sub are the subcommands of a container such as CLIENT. A container's own Run is nil, unless it can be called alone (COMMAND).
 	Sub []*Command
 	Run func(*Call)
+	// Secrets tells which arguments of a call are shown neither in logs nor to MONITOR; nil: all may be.
+	Secrets func(args [][]byte) []int
 
 	parent *Command
 	id     int
 	full   string
+}
+
+// SecretsFrom is the Secrets of a command whose arguments are all secret from the i-th on.
+func SecretsFrom(i int) func(args [][]byte) []int {
+	return func(args [][]byte) (hide []int) {
+		for j := i; j < len(args); j++ {
+			hide = append(hide, j)
+		}
+		return hide
+	}
 }
 
 // ID is the command's index in its Table: 0 ≤ ID < Table.Len().

@@ -107,6 +107,14 @@ func (p *Parser) Next(buf []byte, args [][]byte, lim *Limits) (consumed int, out
 // hint for reading a big argument straight into a buffer of the right size. The sender declared it: bound what is allocated for it.
 func (p *Parser) Need() int { return p.need }
 
+// Begun tells of a command that is not complete how many bytes of it are read, and how many of those are whole arguments.
+func (p *Parser) Begun() (read, arguments int) {
+	for _, s := range p.spans {
+		arguments += s.len
+	}
+	return p.pos, arguments
+}
+
 // Reset forgets a command begun, so that the next one starts clean.
 func (p *Parser) Reset() {
 	spans := p.spans[:0]

@@ -1,0 +1,140 @@
+package node
+
+import (
+	"fmt"
+	"sort"
+	"strconv"
+	"strings"
+
+	"github.com/larder-cache/larder/acl"
+)
+
+func infoClients(n *Node, w *infoWriter) {
+	connected, blocked := n.engine.NumClients()
+	t := n.engine.ClientTotals()
+	w.int("connected_clients", int64(connected))
+	w.int("cluster_connections", 0)
+	w.int("maxclients", n.cfg.get("maxclients").int())
+	w.int("client_recent_max_input_buffer", t.MaxIn)
+	w.int("client_recent_max_output_buffer", t.MaxOut)
+	w.int("blocked_clients", int64(blocked))
+	w.int("tracking_clients", 0)
+	w.int("pubsub_clients", t.PubSub)
+	w.int("watching_clients", t.Watching)
+	w.int("clients_in_timeout_table", t.Timeouts)
+	w.int("total_watched_keys", n.engine.WatchedKeys())
+	w.int("total_blocking_keys", 0)
+	w.int("total_blocking_keys_on_nokey", 0)
+}
+
+func infoStats(n *Node, w *infoWriter) {
+	c, s, r := n.engine.Counters(), n.shared.stats, n.repl.Status()
+	replIn, replOut := n.repl.Traffic()
+	now := n.rates.read()
+	w.int("total_connections_received", s.received.Load())
+	w.uint("total_commands_processed", c.Commands)
+	w.int("instantaneous_ops_per_sec", now[rateOps])
+	w.int("total_net_input_bytes", s.bytesIn.Load()+replIn)
+	w.int("total_net_output_bytes", s.bytesOut.Load()+replOut)
+	w.int("total_net_repl_input_bytes", replIn)
+	w.int("total_net_repl_output_bytes", replOut)
+	w.str("instantaneous_input_kbps", kbps(now[rateIn]))
+	w.str("instantaneous_output_kbps", kbps(now[rateOut]))
+	w.str("instantaneous_input_repl_kbps", kbps(now[rateReplIn]))
+	w.str("instantaneous_output_repl_kbps", kbps(now[rateReplOut]))
+	w.int("rejected_connections", s.rejected.Load())
+	w.int("sync_full", r.Counts.Full)
+	w.int("sync_partial_ok", r.Counts.PartialOK)
+	w.int("sync_partial_err", r.Counts.PartialErr)
+	w.uint("expired_keys", c.Expired)
+	w.int("evicted_keys", 0)
+	w.uint("evicted_clients", c.EvictedClients)
+	w.uint("keyspace_hits", c.Hits)
+	w.uint("keyspace_misses", c.Misses)
+	w.uint("unexpected_error_replies", c.UnexpectedErrors)
+	w.uint("total_error_replies", c.ErrorReplies)
+	w.int("total_reads_processed", s.reads.Load())
+	w.int("total_writes_processed", s.writes.Load())
+	w.int("client_query_buffer_limit_disconnections", s.queryLimit.Load())
+	w.int("client_output_buffer_limit_disconnections", s.outputLimit.Load())
+	w.uint("eventloop_cycles", c.Cycles)
+	w.uint("eventloop_duration_sum", c.CycleNanos/1000)
+	w.uint("eventloop_duration_cmd_sum", c.CommandNanos/1000)
+	w.int("instantaneous_eventloop_cycles_per_sec", now[rateCycles])
+	w.int("instantaneous_eventloop_duration_usec", now[rateCycleTime])
+	w.uint("acl_access_denied_auth", c.Denied[acl.DeniedAuth])
+	w.uint("acl_access_denied_cmd", c.Denied[acl.DeniedCommand])
+	w.uint("acl_access_denied_key", c.Denied[acl.DeniedKey])
+	w.uint("acl_access_denied_channel", c.Denied[acl.DeniedChannel])
+	w.uint("all_shard_locks", c.AllShardLocks)
+}
+
+func kbps(bytes int64) string { return fmt.Sprintf("%.2f", float64(bytes)/1024) }
+
+func infoCommandstats(n *Node, w *infoWriter) {
+	for _, c := range n.engine.Counters().PerCommand {
+		us := float64(c.Nanos) / 1000
+		w.str("cmdstat_"+c.Command.FullName(), fmt.Sprintf("calls=%d,usec=%d,usec_per_call=%.2f,rejected_calls=%d,failed_calls=%d",
+			c.Calls, int64(us), us/float64(max(c.Calls, 1)), c.Rejected, c.Failed))
+	}
+}
+
+func infoErrorstats(n *Node, w *infoWriter) {
+	e := n.engine.Counters().Errors
+	names := make([]string, 0, len(e))
+	for name := range e {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	for _, name := range names {
+		w.str("errorstat_"+safeField(name), fmt.Sprintf("count=%d", e[name]))
+	}
+}
+
+// safeField keeps a name from looking like something else in INFO.
+func safeField(name string) string {
+	return strings.Map(func(r rune) rune {
+		if strings.ContainsRune("#:\n\r", r) {
+			return '_'
+		}
+		return r
+	}, name)
+}
+
+func infoLatencystats(n *Node, w *infoWriter) {
+	if !n.cfg.get("latency-tracking").bool() {
+		return
+	}
+	names, values, _ := parsePercentiles(n.cfg.get("latency-tracking-info-percentiles").string()) // checked when it was set
+	for _, l := range n.engine.Latencies() {
+		parts := make([]string, len(names))
+		for i, name := range names {
+			parts[i] = fmt.Sprintf("p%s=%.3f", name, float64(l.Percentile(values[i]))/1000)
+		}
+		w.str("latency_percentiles_usec_"+l.Command.FullName(), strings.Join(parts, ","))
+	}
+}
+
+// parsePercentiles reads numbers from 0 to 100, and their names as INFO shows them.
+func parsePercentiles(s string) (names []string, values []float64, err error) {
+	for _, word := range strings.Fields(s) {
+		v, perr := strconv.ParseFloat(word, 64)
+		if perr != nil || v != v {
+			return nil, nil, redisText("Invalid latency-tracking-info-percentiles parameters")
+		}
+		if v < 0 || v > 100 {
+			return nil, nil, redisText("latency-tracking-info-percentiles parameters should sit between [0.0,100.0]")
+		}
+		name := strings.TrimRight(strings.TrimRight(strconv.FormatFloat(v, 'f', 6, 64), "0"), ".")
+		names, values = append(names, name), append(values, v)
+	}
+	return names, values, nil
+}
+
+func checkPercentiles(s string) error { _, _, err := parsePercentiles(s); return err }
+
+// mergePercentiles is the value's usual form.
+func mergePercentiles(_, s string) string {
+	names, _, _ := parsePercentiles(s)
+	return strings.Join(names, " ")
+}
