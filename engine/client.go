@@ -73,6 +73,7 @@ type Client struct {
 	blocked   atomic.Pointer[Block]
 	killed    atomic.Bool
 	gone      atomic.Bool // out of the registry
+	parked    atomic.Bool // its next command is held back
 	monitor   atomic.Bool
 	noEvict   atomic.Bool
 	accounted atomic.Int64 // what the registry's sum has of it

@@ -67,7 +67,7 @@ func (c *Client) flagLetters() string {
 	add(k == ClassPrimary, 'M')
 	add(k == ClassPubSub, 'P')
 	add(c.info.multi.Load() >= 0, 'x')
-	add(c.blocked.Load() != nil, 'b')
+	add(c.blocked.Load() != nil || c.parked.Load(), 'b')
 	add(c.info.dirty.Load(), 'd')
 	add(c.killed.Load(), 'A')
 	add(strings.HasPrefix(c.addr(), "/"), 'U')

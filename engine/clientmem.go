@@ -58,6 +58,12 @@ func (e *Engine) SetClientLimit(bytes int64) {
 
 const minClientLimit = 128 << 10
 
+// TooBig reports whether a client has to be ended for maxmemory-clients before a big command of it runs. Its loop has accounted it.
+func (x *Executor) TooBig(c *Client) bool {
+	x.e.limitClients()
+	return c.killed.Load()
+}
+
 // limitClients ends the biggest clients until the rest take less than maxmemory-clients.
 func (e *Engine) limitClients() {
 	limit := e.clientLimit.Load()

@@ -192,7 +192,7 @@ func TestPause(t *testing.T) {
 		want       engine.Outcome
 	}{
 		{"WRITE", "GET k", done}, {"WRITE", "SET k v", parked}, {"WRITE", "CLIENT ID", done}, {"WRITE", "PING", done},
-		{"ALL", "GET k", parked}, {"ALL", "SET k v", parked}, {"ALL", "PING", parked}, {"ALL", "CLIENT UNPAUSE", done},
+		{"ALL", "GET k", parked}, {"ALL", "SET k v", parked}, {"ALL", "PING", parked}, {"ALL", "CLIENT UNPAUSE", parked},
 	}
 	for _, tt := range tests {
 		t.Run(tt.mode+" "+tt.line, func(t *testing.T) {

@@ -91,7 +91,6 @@ type Engine struct {
 
 	exec       *spec.Command // EXEC, whose shards are those of what is queued
 	steering   []bool        // by command ID: runs at once within MULTI
-	unpausable []bool        // by command ID: CLIENT and its subcommands, by which a pause is ended
 
 	clients registry
 	pause   pause
@@ -131,7 +130,6 @@ func New(cfg Config) *Engine {
 	e.exec = cfg.Table.Lookup([]byte("exec"))
 	for _, c := range cfg.Table.All() {
 		e.steering = append(e.steering, steersTransaction(c))
-		e.unpausable = append(e.unpausable, c.Name == "client" || c.Parent() != nil && c.Parent().Name == "client")
 	}
 	e.clients.byID, e.clients.blocked = map[int64]*Client{}, map[*Client]struct{}{}
 	e.pause.parked = map[*Client]struct{}{}

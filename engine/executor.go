@@ -247,7 +247,7 @@ func (x *Executor) refusedAfter(c *Client, cmd *spec.Command, g Gate) (msg strin
 		return "LOADING Redis is loading the dataset in memory", false
 	case g&GateAsyncLoading != 0 && has&spec.NoAsyncLoading != 0:
 		return "LOADING Redis is loading the dataset in memory", false
-	case g&GatePauseAll != 0 && !c.exempt() && !x.e.unpausable[cmd.ID()]:
+	case g&GatePauseAll != 0 && !c.exempt():
 		return "", true
 	case g&GatePauseWrite != 0 && !c.exempt() && has&(spec.Write|spec.MayReplicate) != 0:
 		return "", true

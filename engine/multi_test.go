@@ -63,8 +63,8 @@ func TestTransactions(t *testing.T) {
 		"all shards within": {{"a", "MSET x 1 y 2 z 3", "OK"}, {"a", "MULTI", "OK"}, {"a", "SET w 4", "QUEUED"}, {"a", "DBSIZE", "QUEUED"}, {"a", "FLUSHALL", "QUEUED"},
 			{"a", "DBSIZE", "QUEUED"}, {"a", "EXEC", "[OK 4 OK 0]"}},
 		"one instant": {{"a", "SET k v PX 1", "OK"}, {"a", "MULTI", "OK"}, {"a", "GET k", "QUEUED"}, {"a", "PTTL k", "QUEUED"}, {"a", "EXEC", `["v" 1]`}},
-		"not allowed inside": {{"a", "MULTI", "OK"}, {"a", "CLIENT PAUSE 1", "-ERR Command not allowed inside a transaction"},
-			{"a", "EXEC", "-EXECABORT Transaction discarded because of previous errors."}},
+		"a pause inside": {{"a", "MULTI", "OK"}, {"a", "CLIENT PAUSE 100000 WRITE", "QUEUED"}, {"a", "SET k v", "QUEUED"}, {"a", "CLIENT UNPAUSE", "QUEUED"},
+			{"a", "EXEC", "[OK OK OK]"}, {"b", "SET k w", "OK"}},
 		"reset ends it": {{"a", "MULTI", "OK"}, {"a", "SET k 1", "QUEUED"}, {"a", "RESET", "RESET"}, {"a", "EXEC", "-ERR EXEC without MULTI"}},
 	}
 	for name, steps := range tests {

@@ -65,6 +65,7 @@ func (e *Engine) PauseUntil() (until int64, all bool) {
 func (e *Engine) parkLocked(c *Client) {
 	e.pause.mu.Lock()
 	e.pause.parked[c] = struct{}{}
+	c.parked.Store(true)
 	e.pause.mu.Unlock()
 	// A command without a key holds no shard, and snapshots may have caught up under another shard: it may be over already.
 	if e.Gate()&(GatePauseAll|GatePauseWrite|holdsWrites) == 0 {
@@ -78,6 +79,7 @@ func (e *Engine) resumeParked() {
 	e.pause.parked = map[*Client]struct{}{}
 	e.pause.mu.Unlock()
 	for c := range parked {
+		c.parked.Store(false)
 		c.conn.Resume()
 	}
 }

@@ -58,6 +58,9 @@ func (s *session) process(x *engine.Executor, lim *connLimits, data []byte) (int
 			done += consumed
 			continue
 		}
+		if consumed >= limits.BigArgBytes && s.tooBig(x, consumed) {
+			return done, turnWait
+		}
 		x.Request(consumed)
 		outcome := x.Run(s.cl, args)
 		if outcome == engine.Parked {
@@ -70,6 +73,12 @@ func (s *session) process(x *engine.Executor, lim *connLimits, data []byte) (int
 			return done, turnWait
 		}
 	}
+}
+
+// tooBig reports whether a big command is not to run, as the client takes too much memory with it.
+func (s *session) tooBig(x *engine.Executor, size int) bool {
+	s.cl.Account(0, int64(size), int64(cap(s.in)), int64(cap(s.cl.Out.Buf)))
+	return x.TooBig(s.cl)
 }
 
 // wait notes an outcome after which nothing more of the session is to be run.
