@@ -89,8 +89,8 @@ type Engine struct {
 	// token is held by whoever waits for shards while holding some: one at a time (locks.go).
 	token sync.Mutex
 
-	exec       *spec.Command // EXEC, whose shards are those of what is queued
-	steering   []bool        // by command ID: runs at once within MULTI
+	exec     *spec.Command // EXEC, whose shards are those of what is queued
+	steering []bool        // by command ID: runs at once within MULTI
 
 	clients registry
 	pause   pause

@@ -13,7 +13,7 @@ import (
 const (
 	histSub     = 16 // buckets a power of two
 	histMaxNs   = 1e9
-	histBuckets = 26 * histSub
+	histBuckets = 27 * histSub
 	histStripes = 8
 )
 

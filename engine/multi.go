@@ -268,7 +268,7 @@ func execRun(c *spec.Call) {
 // runQueued runs the transaction's commands one after another, on shards that are all held, at one instant.
 func (x *Executor) runQueued(c *Client) {
 	q := c.multi.queued
-	exec := x.call.Cmd
+	exec, args := x.call.Cmd, x.call.Args
 	c.Out.Array(len(q))
 	x.inExec, c.inMulti = true, true
 	c.multi.on = false
@@ -277,7 +277,7 @@ func (x *Executor) runQueued(c *Client) {
 	}
 	x.inExec, c.inMulti = false, false
 	// The EXEC itself is counted and released by runLocked, which needs it in the call again.
-	x.call.Cmd, x.keys, x.shards = exec, x.keys[:0], x.shards[:0]
+	x.call.Cmd, x.call.Args, x.keys, x.shards = exec, args, x.keys[:0], x.shards[:0]
 	x.fx.begin()
 }
 

@@ -96,7 +96,7 @@ func (x *Executor) note(cmd *spec.Command, nanos int64, reply []byte) {
 		x.hist.record(cmd.ID(), nanos)
 	}
 	if nanos >= n.nanos || int64(len(reply)) >= n.reply || x.request >= n.request {
-		r := ran{client: x.client, cmd: cmd, args: x.call.Args, db: x.call.DB, nanos: nanos, request: x.request, reply: int64(len(reply))}
+		r := ran{client: x.client, cmd: cmd, args: x.call.Args, db: x.client.db, nanos: nanos, request: x.request, reply: int64(len(reply))}
 		x.e.observe(n, &r)
 		x.monitor(n, &r)
 	}
@@ -147,7 +147,7 @@ func (x *Executor) suspend(cmd *spec.Command, began, nanos int64) {
 		size += len(a)
 	}
 	set64(&c.info.argvMem, int64(size))
-	b.run = &suspended{ran: ran{client: c, cmd: cmd, args: args, db: x.call.DB, nanos: nanos, request: x.request}, began: began}
+	b.run = &suspended{ran: ran{client: c, cmd: cmd, args: args, db: c.db, nanos: nanos, request: x.request}, began: began}
 	if n := x.e.notice.Load(); len(n.monitors) > 0 {
 		x.monitor(n, &b.run.ran)
 	}

@@ -61,7 +61,7 @@ func infoStats(n *Node, w *infoWriter) {
 	w.uint("eventloop_duration_sum", c.CycleNanos/1000)
 	w.uint("eventloop_duration_cmd_sum", c.CommandNanos/1000)
 	w.int("instantaneous_eventloop_cycles_per_sec", now[rateCycles])
-	w.int("instantaneous_eventloop_duration_usec", now[rateCycleTime])
+	w.int("instantaneous_eventloop_duration_usec", (now[rateCycleTime]+999)/1000)
 	w.uint("acl_access_denied_auth", c.Denied[acl.DeniedAuth])
 	w.uint("acl_access_denied_cmd", c.Denied[acl.DeniedCommand])
 	w.uint("acl_access_denied_key", c.Denied[acl.DeniedKey])

@@ -77,7 +77,7 @@ const (
 	rateReplIn
 	rateReplOut
 	rateCycles
-	rateCycleTime // µs a cycle, not a second
+	rateCycleTime // ns a cycle, not a second
 	numRates
 )
 
@@ -128,9 +128,7 @@ func (r *rates) sample(nowNanos int64, v [numRates]int64) {
 			if d := v[i] - r.last[i]; d > 0 && per > 0 {
 				s = int64(float64(d) * float64(times) / float64(per))
 			}
-			if r.samples[i][r.next] = s; i == rateCycleTime {
-				r.samples[i][r.next] = s / 1000
-			}
+			r.samples[i][r.next] = s
 		}
 		r.next = (r.next + 1) % rateSamples
 	}

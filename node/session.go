@@ -16,6 +16,7 @@ type session struct {
 	parked  bool // its next command is held back (CLIENT PAUSE): nothing is read until it is resumed
 	blocked bool // its last command will be answered later
 	closing bool // close once everything is written
+	tooLong bool // its last command is longer than its query buffer may be
 	detach  bool // leaves the loop once the turn is over
 
 	read    int64 // bytes since the last publish
@@ -58,7 +59,7 @@ func (s *session) process(x *engine.Executor, lim *connLimits, data []byte) (int
 			done += consumed
 			continue
 		}
-		if consumed >= limits.BigArgBytes && s.tooBig(x, consumed) {
+		if consumed >= limits.BigArgBytes && s.tooBig(x, lim, consumed) {
 			return done, turnWait
 		}
 		x.Request(consumed)
@@ -76,7 +77,10 @@ func (s *session) process(x *engine.Executor, lim *connLimits, data []byte) (int
 }
 
 // tooBig reports whether a big command is not to run, as the client takes too much memory with it.
-func (s *session) tooBig(x *engine.Executor, size int) bool {
+func (s *session) tooBig(x *engine.Executor, lim *connLimits, size int) bool {
+	if s.tooLong = int64(size) > lim.query && !s.cl.Admin(); s.tooLong {
+		return true
+	}
 	s.cl.Account(0, int64(size), int64(cap(s.in)), int64(cap(s.cl.Out.Buf)))
 	return x.TooBig(s.cl)
 }
@@ -111,7 +115,7 @@ func (s *session) keep(rest []byte) {
 // over reports whether the client has sent more than may wait, or gets more than may be unsent, and counts it. unsent is in bytes.
 func (s *session) over(sh *shared, unsent int) bool {
 	lim := sh.limits.Load()
-	if int64(len(s.in))+s.cl.QueuedBytes() > lim.query && !s.cl.Admin() {
+	if s.tooLong || int64(len(s.in))+s.cl.QueuedBytes() > lim.query && !s.cl.Admin() {
 		sh.stats.queryLimit.Add(1)
 		return true
 	}
