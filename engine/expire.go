@@ -70,7 +70,9 @@ func (c *Cycle) expireShard(i int) {
 			return
 		}
 		c.x.held.add(i)
+		begin := c.x.e.Clock.MonoNanos()
 		again = c.expireLocked(i)
+		c.x.e.Latency("expire-cycle", (c.x.e.Clock.MonoNanos()-begin)/1e6)
 		c.x.commit()
 		c.x.held = lockSet{}
 		c.x.e.unlock(i)
