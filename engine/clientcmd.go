@@ -2,6 +2,7 @@ package engine
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -270,7 +271,7 @@ func clientTrackingInfo(c *spec.Call) {
 }
 
 func clientHelp(c *spec.Call) {
-	c.Help(append(clientHelpKill[:len(clientHelpKill):len(clientHelpKill)], clientHelpRest...)...)
+	c.Help(slices.Concat(clientHelpKill, clientHelpRest)...)
 }
 
 // The lines of CLIENT HELP.

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"math"
 	"strconv"
 	"sync"
 
@@ -159,7 +158,7 @@ func logCommands() []*spec.Command {
 // logCount reads how many entries are wanted; false after it has answered the error.
 func logCount(c *spec.Call, arg []byte) (int64, bool) {
 	n, ok := resp.ParseInt(arg)
-	if !ok || n < -1 || n > math.MaxInt64 {
+	if !ok || n < -1 {
 		c.Out.Error("ERR count should be greater than or equal to -1")
 		return 0, false
 	}

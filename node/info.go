@@ -204,5 +204,3 @@ func (p *peakMemory) see(used int64) {
 	for old := p.max.Load(); used > old && !p.max.CompareAndSwap(old, used); old = p.max.Load() {
 	}
 }
-
-func (p *peakMemory) reset() { p.max.Store(0) }
