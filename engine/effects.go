@@ -137,7 +137,7 @@ func (x *Executor) keyDB(k *spec.KeyRef) int { return k.DB.Index() }
 
 func (x *Executor) touch(ent keyspace.Entry) {
 	if !x.client.noTouch {
-		ent.SetLRU(x.lruClock)
+		ent.SetLRU(x.touched(ent.LRU()))
 	}
 }
 

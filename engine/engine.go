@@ -15,7 +15,8 @@
 //
 // A panic under a shard's lock is not recovered: the data may be half changed. It ends the process.
 //
-// Reading order: engine.go, locks.go, executor.go, effects.go, client.go, multi.go, pause.go, expire.go.
+// Reading order: engine.go, locks.go, executor.go, effects.go, client.go, multi.go, pause.go, expire.go,
+// evict.go with evictkey.go, evictpool.go and evictcycle.go, defrag.go.
 package engine
 
 import (
@@ -66,8 +67,9 @@ type Config struct {
 	Table   *spec.Table
 	ACL     *acl.ACL
 	Clock   clock.Clock
-	// Memory tells used memory and the bound (0: none), both in bytes; called before commands that may need more.
-	Memory func() (used, max int64)
+	// Memory tells how many bytes count towards maxmemory. It is called only while there is one: about once a turn of a loop, and
+	// for each command when little is left.
+	Memory func() int64
 	// Events gets keyspace events; nil while nobody wants any.
 	Events func(db int, class byte, event string, key []byte)
 	Seed   uint64 // of the executors' chance
@@ -108,6 +110,7 @@ type Engine struct {
 	clientLimit atomic.Int64 // maxmemory-clients, bytes
 	evicting    sync.Mutex   // one at a time ends clients for their memory
 	watchedKeys atomic.Int64
+	eviction    eviction
 }
 
 // shard is a part of the keyspace and its lock, alone on its cache lines.
@@ -127,6 +130,7 @@ func New(cfg Config) *Engine {
 		e.shards[i].ks.SetClock(uint32(cfg.Clock.Now().Unix() & clockMask))
 	}
 	e.SetMaxString(limits.MaxBulkBytesDefault)
+	e.eviction.init()
 	e.exec = cfg.Table.Lookup([]byte("exec"))
 	for _, c := range cfg.Table.All() {
 		e.steering = append(e.steering, steersTransaction(c))
@@ -197,8 +201,18 @@ func (e *Engine) Put(db int, key, value []byte, expireAt int64) {
 	h := e.Space.Hash(key)
 	i := e.Space.ShardOf(h)
 	e.lock(i)
+	e.shards[i].ks.SetClock(e.freshClock())
 	e.shards[i].ks.DB(db).SetString(h, key, value, expireAt)
 	e.unlock(i)
+}
+
+// freshClock is the access clock of a new key.
+func (e *Engine) freshClock() uint32 {
+	now := e.Clock.Now().Unix()
+	if e.eviction.settings.Load().Policy.lfu() {
+		return keyspace.LFUClock(keyspace.LFUMinutes(now), keyspace.LFUInitial)
+	}
+	return keyspace.LRUClock(now)
 }
 
 func (e *Engine) newRand() *rand.Rand {

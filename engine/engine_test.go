@@ -86,7 +86,8 @@ func TestOutOfMemory(t *testing.T) {
 	c.Do("SET k v")
 	c.Do("MULTI")
 	c.Do("SET k w")
-	s.Engine.Memory = func() (used, limit int64) { return 101, 100 }
+	s.Engine.Memory = func() int64 { return 101 }
+	s.Engine.SetEviction(engine.Eviction{Limit: 100})
 	const oom = "OOM command not allowed when used memory > 'maxmemory'."
 	if got := c.Do("EXEC"); got != "-EXECABORT Transaction discarded because of: "+oom {
 		t.Errorf("EXEC: %s", got)

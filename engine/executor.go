@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/larder-cache/larder/commands/spec"
+	"github.com/larder-cache/larder/store/keyspace"
 )
 
 // Outcome is what became of a command.
@@ -41,6 +42,9 @@ type Executor struct {
 	monoBase int64 // monotonic clock at the same moment, ns
 	monoLast int64 // when the last command ended, ns
 	lruClock uint32
+	mem      memoryTurn
+	victim   candidate
+	nobody   Client // whose doing evictions are
 
 	hist    *histograms
 	line    []byte // MONITOR's, used again
@@ -64,7 +68,8 @@ func (x *Executor) BeginTurn() {
 	x.monoBase = x.e.Clock.MonoNanos()
 	x.monoLast = x.monoBase
 	x.wallMs = x.e.Clock.Now().UnixMilli()
-	x.lruClock = uint32(x.wallMs/1000) & 0xFFFFFF
+	x.lruClock = keyspace.LRUClock(x.wallMs / 1000)
+	x.mem.beginTurn()
 }
 
 // EndTurn publishes what the turn counted, wakes the journal's readers, and ends clients that take too much memory.
@@ -87,6 +92,7 @@ func (x *Executor) Run(c *Client, args [][]byte) Outcome {
 }
 
 func (x *Executor) run(c *Client, args [][]byte) Outcome {
+	x.seeEviction()
 	cmd, found := x.resolve(c, args)
 	if !found {
 		if crossProtocol(args[0]) {
@@ -186,6 +192,9 @@ func clip(b []byte, n int) string {
 // refusedBefore is what refuses a command before any lock is taken: who calls, and memory.
 func (x *Executor) refusedBefore(c *Client, cmd *spec.Command, args [][]byte) string {
 	if c.fromPrimary {
+		if x.mem.ev.Limit != 0 {
+			x.outOfMemory(cmd.Is(spec.DenyOOM))
+		}
 		return ""
 	}
 	if cmd.Is(spec.OnlyFromPrimary) {
@@ -207,16 +216,14 @@ func (x *Executor) refusedBefore(c *Client, cmd *spec.Command, args [][]byte) st
 	if c.multi.on && cmd.Is(spec.NoMulti) {
 		return "ERR Command not allowed inside a transaction"
 	}
+	if x.mem.ev.Limit == 0 {
+		return ""
+	}
 	has, _ := x.flagsOf(c, cmd)
-	if needy := has&spec.DenyOOM != 0 || c.multi.on && !x.e.steering[cmd.ID()]; needy && x.outOfMemory() {
+	if needy := has&spec.DenyOOM != 0 || c.multi.on && !x.e.steering[cmd.ID()]; x.outOfMemory(needy) {
 		return "OOM command not allowed when used memory > 'maxmemory'."
 	}
 	return ""
-}
-
-func (x *Executor) outOfMemory() bool {
-	used, limit := x.e.Memory()
-	return limit > 0 && used > limit
 }
 
 // refusedAfter is what refuses a command once its shards are held. park is true when it is to be tried again later instead.
@@ -276,7 +283,13 @@ func (x *Executor) runLocked(c *Client, cmd *spec.Command, args [][]byte) Outcom
 	}
 	x.bindKeys()
 	x.outcome = Done
-	x.invoke(cmd)
+	if x.mem.ev.Limit == 0 {
+		x.invoke(cmd)
+	} else {
+		before := x.heldBytes()
+		x.invoke(cmd)
+		x.grown(before)
+	}
 	x.commit()
 	x.release()
 	return x.outcome
@@ -340,7 +353,9 @@ func (x *Executor) release() {
 // bindKeys finds the database of each key, which may be made only under its shard's lock.
 func (x *Executor) bindKeys() {
 	for i := range x.keys {
-		x.keys[i].DB = x.e.shards[x.shards[i]].ks.DB(x.call.DB)
+		ks := x.e.shards[x.shards[i]].ks
+		ks.SetClock(x.mem.fresh)
+		x.keys[i].DB = ks.DB(x.call.DB)
 	}
 }
 

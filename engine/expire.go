@@ -59,8 +59,9 @@ func (c *Cycle) Run() {
 func (c *Cycle) expireShard(i int) {
 	for again := true; again; {
 		c.x.BeginTurn()
+		c.x.seeEviction()
 		c.x.e.lock(i)
-		c.x.e.shards[i].ks.SetClock(c.x.lruClock)
+		c.x.e.shards[i].ks.SetClock(c.x.mem.fresh)
 		c.x.client = c.cl
 		if c.x.e.shards[i].local != nil {
 			c.expireLocal(i)
@@ -119,6 +120,19 @@ func (c *Cycle) freeSome() {
 	c.mu.Lock()
 	c.free = append(left, c.free...)
 	c.mu.Unlock()
+}
+
+// take takes something out of what waits to be freed, for one who needs its memory; nil if there is nothing.
+func (c *Cycle) take() *keyspace.Detached {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.free) == 0 {
+		return nil
+	}
+	last := len(c.free) - 1
+	d := c.free[last]
+	c.free = c.free[:last]
+	return d
 }
 
 // freeKeys are freed under one hold of a shard's lock, freeSlices times a run.

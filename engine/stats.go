@@ -228,6 +228,7 @@ func (e *Engine) ResetStats() {
 		&s.cycles, &s.cycleNanos, &s.commandNanos} {
 		a.Store(0)
 	}
+	e.eviction.resetStats()
 	for i := range s.commands {
 		c := &s.commands[i]
 		c.calls.Store(0)

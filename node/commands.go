@@ -172,6 +172,7 @@ func (n *Node) apply(changed map[string]bool) (string, error) {
 	if changed["repl-backlog-size"] {
 		n.journal.SetBacklog(n.cfg.get("repl-backlog-size").int())
 	}
+	n.changedMemory(changed)
 	if changed["acllog-max-len"] {
 		n.acl.SetLogMax(int(n.cfg.get("acllog-max-len").int()))
 	}
@@ -187,6 +188,7 @@ func (n *Node) configResetStat(c *spec.Call) {
 	n.shared.stats.reset()
 	n.repl.ResetCounts()
 	n.rates.reset()
+	n.defrag.ResetStats()
 	c.Out.OK()
 }
 

@@ -59,11 +59,10 @@ func (v *value) bool() bool     { return v.num.Load() != 0 }
 
 // Config is a node's configuration: what redis.conf, the command line and CONFIG SET say.
 type Config struct {
-	mu        sync.Mutex // one CONFIG SET at a time
-	byName    map[string]*value
-	names     []string
-	maxmemory *value // read for every command that may need more
-	file      string // absolute path of the configuration file, "" if there was none
+	mu     sync.Mutex // one CONFIG SET at a time
+	byName map[string]*value
+	names  []string
+	file   string // absolute path of the configuration file, "" if there was none
 }
 
 // NewConfig has every parameter at its default.
@@ -82,7 +81,6 @@ func NewConfig() *Config {
 		}
 	}
 	sort.Strings(c.names)
-	c.maxmemory = c.get("maxmemory")
 	return c
 }
 

@@ -152,18 +152,17 @@ func infoMemory(n *Node, w *infoWriter) {
 	w.int("used_memory_overhead", used-dataset)
 	w.int("used_memory_dataset", dataset)
 	w.str("used_memory_dataset_perc", fmt.Sprintf("%.2f%%", 100*float64(dataset)/float64(max(used, 1))))
-	w.int("allocator_active", n.arena.Committed())
-	w.int("allocator_allocated", dataset)
+	infoFragmentation(n, w, dataset)
 	w.bytes("total_system_memory", totalMemory())
-	w.bytes("maxmemory", n.cfg.maxmemory.int())
+	w.bytes("maxmemory", n.cfg.get("maxmemory").int())
 	w.str("maxmemory_policy", n.cfg.get("maxmemory-policy").string())
 	w.str("mem_fragmentation_ratio", fmt.Sprintf("%.2f", float64(rss)/float64(max(used, 1))))
 	w.int("mem_fragmentation_bytes", rss-used)
-	w.int("mem_replication_backlog", n.journal.Memory())
-	w.int("mem_total_replication_buffers", n.journal.Memory())
+	infoReplicationMemory(n, w)
 	w.int("mem_clients_normal", n.shared.stats.buffers.Load())
 	w.str("mem_allocator", "larder-arena")
-	w.int("active_defrag_running", 0)
+	w.int("active_defrag_running", int64(n.defrag.Percent()))
+	w.int("lazyfree_pending_objects", int64(n.cycle.Waiting()))
 }
 
 func infoCPU(_ *Node, w *infoWriter) {

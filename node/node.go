@@ -58,6 +58,7 @@ type Node struct {
 	table   *spec.Table
 	engine  *engine.Engine
 	cycle   *engine.Cycle
+	defrag  *engine.Defragger
 	repl    *replication.Manager
 	saver   *saver
 
@@ -151,10 +152,11 @@ func (n *Node) buildEngine(seed uint64, rnd *mrand.Rand) (err error) {
 		return err
 	}
 	n.engine = engine.New(engine.Config{Space: n.space, Shards: n.space.Shards(), Journal: n.journal, Table: n.table, ACL: n.acl, Clock: n.clock,
-		Memory: n.memoryBound, Flushed: n.flushed, Seed: seed, Version: RedisVersion, Evicted: n.evictedClient})
+		Memory: n.countedMemory, Flushed: n.flushed, Seed: seed, Version: RedisVersion, Evicted: n.evictedClient})
 	n.repl.Engine = n.engine
-	n.cycle = n.engine.NewCycle()
+	n.cycle, n.defrag = n.engine.NewCycle(), n.engine.NewDefragger()
 	n.shared.engine = n.engine
+	n.applyEviction()
 	n.applyLimits()
 	n.observe()
 	return nil
@@ -211,13 +213,6 @@ func (n *Node) applyLimits() {
 	n.shared.limits.Store(l)
 }
 
-func (n *Node) memoryBound() (used, limit int64) {
-	if limit = n.cfg.maxmemory.int(); limit == 0 {
-		return 0, 0
-	}
-	return n.usedMemory(), limit
-}
-
 // Serve opens the addresses, loads the snapshot that is there, and starts the background work. While it loads, clients can connect and are told so.
 func (n *Node) Serve() error {
 	n.engine.SetGate(engine.GateLoading, 0)
@@ -238,8 +233,10 @@ func (n *Node) Serve() error {
 	if f := strings.Fields(n.cfg.get("replicaof").string()); len(f) == 2 && !strings.EqualFold(f[0], "no") {
 		n.repl.Follow(f[0], atoi(f[1]))
 	}
-	n.done.Add(1)
+	n.done.Add(3)
 	go func() { defer n.done.Done(); n.background() }()
+	go func() { defer n.done.Done(); n.evictor() }()
+	go func() { defer n.done.Done(); n.defragmenter() }()
 	return nil
 }
 

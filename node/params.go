@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/larder-cache/larder/base/limits"
+	"github.com/larder-cache/larder/engine"
 )
 
 const noLimit = math.MaxInt64
@@ -53,14 +54,25 @@ var params = []param{
 
 	// Memory.
 	{name: "maxmemory", kind: kindMemory, def: "0", max: noLimit},
-	{name: "maxmemory-policy", kind: kindEnum, def: "noeviction", enum: []string{"volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl",
-		"allkeys-lru", "allkeys-lfu", "allkeys-random", "noeviction"}, only: []string{"noeviction"}},
+	{name: "maxmemory-policy", kind: kindEnum, def: "noeviction", enum: engine.PolicyNames()},
+	{name: "maxmemory-samples", kind: kindInt, def: "5", min: 1, max: 64},
+	{name: "maxmemory-eviction-tenacity", kind: kindInt, def: "10", max: 100},
+	{name: "lfu-log-factor", kind: kindInt, def: "10", max: math.MaxInt32},
+	{name: "lfu-decay-time", kind: kindInt, def: "1", max: math.MaxInt32},
+	{name: "replica-ignore-maxmemory", alias: "slave-ignore-maxmemory", kind: kindBool, def: "yes"},
 	{name: "active-expire-effort", kind: kindInt, def: "1", min: 1, max: 10},
 	{name: "lazyfree-lazy-user-del", kind: kindBool, def: "no"},
 	{name: "lazyfree-lazy-user-flush", kind: kindBool, def: "no"},
 	{name: "lazyfree-lazy-expire", kind: kindBool, def: "no"},
 	{name: "lazyfree-lazy-server-del", kind: kindBool, def: "no"},
-	{name: "lazyfree-lazy-eviction", kind: kindBool, def: "no"},
+	{name: "lazyfree-lazy-eviction", kind: kindBool, def: "yes"},
+	{name: "activedefrag", kind: kindBool, def: "no"},
+	{name: "active-defrag-ignore-bytes", kind: kindMemory, def: "100mb", min: 1, max: noLimit},
+	{name: "active-defrag-threshold-lower", kind: kindInt, def: "10", max: 1000},
+	{name: "active-defrag-threshold-upper", kind: kindInt, def: "100", max: 1000},
+	{name: "active-defrag-cycle-min", kind: kindInt, def: "1", min: 1, max: 99},
+	{name: "active-defrag-cycle-max", kind: kindInt, def: "25", min: 1, max: 99},
+	{name: "active-defrag-max-scan-fields", kind: kindInt, def: "1000", min: 1, max: noLimit}, // strings have none
 
 	// Snapshots.
 	{name: "save", kind: kindSpec, def: "3600 1 300 100 60 10000", check: checkSave},
@@ -128,7 +140,6 @@ var params = []param{
 	{name: "cluster-enabled", kind: kindBool, def: "no", only: []string{"no"}, immutable: true},
 	{name: "notify-keyspace-events", kind: kindString, def: "", only: []string{""}},
 	{name: "tls-port", kind: kindInt, def: "0", max: 65535, only: []string{"0"}},
-	{name: "activedefrag", kind: kindBool, def: "no", only: []string{"no"}},
 }
 
 func checkOctal(s string) error {

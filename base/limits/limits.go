@@ -121,6 +121,8 @@ const (
 	MaxScanCount = 100_000
 	// ActiveExpireBudget is how long one expiry cycle may work on a shard before it lets go of the lock.
 	ActiveExpireBudget = 200 * time.Microsecond
+	// DefragLockHold is how long active defragmentation holds a shard at a time.
+	DefragLockHold = 200 * time.Microsecond
 	// ActiveExpireEvery is how often a loop looks for expired keys.
 	ActiveExpireEvery = 100 * time.Millisecond
 )

@@ -49,7 +49,7 @@ func TestBoundsAgree(t *testing.T) {
 		{MaxMetaRequest < MaxMetaBytes, "a request fits the quota"},
 		{ProbeEvery*ProbeFailures <= 300*time.Millisecond, "a hanging primary is noticed within the failover goal"},
 		{AdminTimeout < NodeStartTimeout && NodeStartTimeout < NodeStopTimeout, "a node is asked several times before it is given up"},
-		{WalkerLockHold <= time.Millisecond && ActiveExpireBudget <= time.Millisecond, "background work holds a shard for less than a client notices"},
+		{WalkerLockHold <= time.Millisecond && DefragLockHold <= time.Millisecond && ActiveExpireBudget <= time.Millisecond, "background work holds a shard for less than a client notices"},
 		{ActiveExpireBudget < ActiveExpireEvery, "expiry is not all that a loop does"},
 	} {
 		if !c.holds {

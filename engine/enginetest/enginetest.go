@@ -73,7 +73,7 @@ func New(tb testing.TB, now time.Time, more ...*spec.Command) *Server {
 	s.stream, err = j.Reader(0, 1<<40)
 	s.must(err)
 	s.Engine = engine.New(engine.Config{Space: space, Shards: Shards, Journal: j, Table: s.Table, ACL: s.ACL, Clock: s.Clock, Seed: 3,
-		Memory: func() (used, limit int64) { return 0, 0 }, Events: s.event})
+		Memory: func() int64 { return a.Used() }, Events: s.event})
 	s.x = s.Engine.NewExecutor()
 	return s
 }

@@ -48,12 +48,15 @@ type Journal struct {
 	readers []*Reader
 	handed  atomic.Int64 // the offset up to which readers were told; ≤ end; written under mu, read without
 	resets  int          // how often what was kept was dropped
+	plain   atomic.Int64 // plainMemory of backlog
 	memory  atomic.Int64 // len(blocks) in bytes; written under mu, read without by whoever compares used memory with its bound
 }
 
 // New makes a journal that is off and stands at offset 0.
 func New(cfg Config) *Journal {
-	return &Journal{backlog: max(cfg.Backlog, 1), db: -1}
+	j := &Journal{backlog: max(cfg.Backlog, 1), db: -1}
+	j.plain.Store(plainMemory(j.backlog))
+	return j
 }
 
 // On reports whether anything is kept. Executors look at it before they encode an effect.
@@ -235,6 +238,7 @@ func (j *Journal) SetBacklog(n int64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.backlog = max(n, 1)
+	j.plain.Store(plainMemory(j.backlog))
 	j.trim()
 }
 
@@ -247,6 +251,12 @@ func (j *Journal) Backlog() int64 {
 
 // Memory is how many bytes the journal holds. It takes no lock: commands ask it before they run.
 func (j *Journal) Memory() int64 { return j.memory.Load() }
+
+// Excess is how many bytes the journal holds beyond what the backlog needs: for readers that are behind. It takes no lock either.
+func (j *Journal) Excess() int64 { return max(0, j.memory.Load()-j.plain.Load()) }
+
+// plainMemory is what a backlog of n bytes needs at most: its blocks, one that is begun and one that is half gone.
+func plainMemory(n int64) int64 { return ((n+blockSize-1)/blockSize + 1) * blockSize }
 
 // Pending reports whether something was appended that Wake has not handed on.
 func (j *Journal) Pending() bool { return j.handed.Load() < j.end.Load() }

@@ -142,7 +142,7 @@ func (d *DB) put(hash uint64, key []byte, at int64, c *content) Entry {
 	}
 	if e.big() {
 		ref, _ := e.bigValue()
-		release(d.shard.heap, d.arena, ref)
+		d.shard.release(ref)
 	}
 	if at != old {
 		d.root.dict.SetVolatile(env, hash, p, at)
@@ -258,7 +258,7 @@ func (d *DB) Delete(hash uint64, key []byte) bool {
 	}
 	if e.big() {
 		ref, _ := e.bigValue()
-		release(d.shard.heap, d.arena, ref)
+		d.shard.release(ref)
 	}
 	d.shard.heap.Free(e.ref)
 	return true

@@ -19,7 +19,7 @@ func (x *Detached) Shard() int { return x.shard.index }
 // through it, nothing is freed and the answer is false.
 func (x *Detached) FreeSome(n int) (done bool) {
 	if x.block != 0 {
-		release(x.shard.heap, x.shard.space.arena, x.block)
+		x.shard.release(x.block)
 		x.block = 0
 	}
 	if x.root == nil {
@@ -47,7 +47,7 @@ func (sh *Shard) free(ref arena.Ref) {
 	e := sh.reader.entry(ref)
 	if e.big() {
 		block, _ := e.bigValue()
-		release(sh.heap, sh.space.arena, block)
+		sh.release(block)
 	}
 	sh.heap.Free(ref)
 }
@@ -76,7 +76,7 @@ func (d *DB) DeleteLazy(hash uint64, key []byte) (rest *Detached, ok bool) {
 		if n >= lazyBytes {
 			rest = &Detached{shard: d.shard, block: block}
 		} else {
-			release(d.shard.heap, d.arena, block)
+			d.shard.release(block)
 		}
 	}
 	d.shard.heap.Free(e.ref)

@@ -10,5 +10,5 @@
 //
 // It is not the place for command semantics: no WRONGTYPE, no limits of length, no statistics, no notifications.
 //
-// Reading order: space.go, entry.go, db.go, mutable.go, move.go, visit.go, walk.go, detached.go.
+// Reading order: space.go, entry.go, db.go, mutable.go, move.go, visit.go, evict.go, defrag.go, walk.go, detached.go.
 package keyspace

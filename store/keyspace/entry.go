@@ -163,9 +163,13 @@ func (e Entry) Bytes() int {
 	return n
 }
 
-// A big value's block begins with the number of its owners: entries (more than one after COPY) and walks that have yet to take it. With more than
-// one nobody writes to it. Owners may be in different shards, hence the atomic.
-const blockHead = 8
+// A big value's block begins with the number of its owners: entries (more than one after COPY) in the low half, and in the high half walks that have yet to
+// take it. With more than one nobody writes to it, or moves it. Owners may be in different shards, hence the atomic.
+const (
+	blockHead = 8
+	walkShare = 1 << 32
+	entryMask = walkShare - 1
+)
 
 func newBlock(h *arena.Heap, a *arena.Arena, n int) arena.Ref {
 	ref := h.Alloc(blockHead + n)
@@ -173,15 +177,34 @@ func newBlock(h *arena.Heap, a *arena.Arena, n int) arena.Ref {
 	return ref
 }
 
-func owners(a *arena.Arena, ref arena.Ref) *atomic.Int32 { return (*atomic.Int32)(a.Ptr(ref)) }
+func owners(a *arena.Arena, ref arena.Ref) *atomic.Int64 { return (*atomic.Int64)(a.Ptr(ref)) }
 
 func blockBytes(a *arena.Arena, ref arena.Ref, n int) []byte {
 	return unsafe.Slice((*byte)(unsafe.Add(a.Ptr(ref), blockHead)), n)
 }
 
-// release gives up one ownership of a block.
-func release(h *arena.Heap, a *arena.Arena, ref arena.Ref) {
-	if owners(a, ref).Add(-1) == 0 {
-		h.Free(ref)
+// release gives up an entry's ownership of a block. If only walks are left, its bytes count as held for them from then on.
+func (sh *Shard) release(ref arena.Ref) {
+	a := sh.space.arena
+	if owners(a, ref).Load() == 1 { // nobody can join but through the owner, whose shard is held
+		sh.heap.Free(ref)
+		return
+	}
+	size := int64(a.Size(ref)) // asked for before: then others may free it
+	switch n := owners(a, ref).Add(-1); {
+	case n == 0:
+		sh.heap.Free(ref)
+	case n&entryMask == 0:
+		sh.space.walkHeld.Add(size)
+	}
+}
+
+// releaseWalk gives up a walk's share in a block.
+func (sh *Shard) releaseWalk(ref arena.Ref) {
+	a := sh.space.arena
+	size := int64(a.Size(ref))
+	if owners(a, ref).Add(-walkShare) == 0 {
+		sh.heap.Free(ref)
+		sh.space.walkHeld.Add(-size)
 	}
 }

@@ -114,7 +114,7 @@ func (d *DB) copyBlock(ref arena.Ref, old, n int, growing bool) arena.Ref {
 	}
 	to := newBlock(d.shard.heap, d.arena, room)
 	copy(blockBytes(d.arena, to, old), blockBytes(d.arena, ref, old))
-	release(d.shard.heap, d.arena, ref)
+	d.shard.release(ref)
 	return to
 }
 

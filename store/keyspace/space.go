@@ -3,6 +3,7 @@ package keyspace
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/larder-cache/larder/base/limits"
 	"github.com/larder-cache/larder/store/arena"
@@ -33,7 +34,12 @@ type Space struct {
 	shards    []Shard
 	databases int
 	preImages preImages
+	// walkHeld is the bytes of blocks that only walks own any more.
+	walkHeld atomic.Int64
 }
+
+// WalkHeld is how many bytes of used memory are values that were deleted or overwritten and are kept only until a snapshot has taken them.
+func (s *Space) WalkHeld() int64 { return s.walkHeld.Load() }
 
 // New makes an empty Space.
 func New(cfg Config) (*Space, error) {

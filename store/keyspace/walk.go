@@ -214,7 +214,7 @@ func (ws *walkShard) enqueue(e Entry) {
 		val = strconv.AppendInt(digits[:0], n, 10)
 	case e.big():
 		im.block, _ = e.bigValue()
-		owners(ws.shard.space.arena, im.block).Add(1)
+		owners(ws.shard.space.arena, im.block).Add(walkShare)
 	default:
 		val = inlineBytes(e)
 	}
@@ -242,7 +242,7 @@ func (ws *walkShard) emitImage() {
 // drop takes the first image out of the queue.
 func (ws *walkShard) drop() {
 	if im, _, _ := ws.queue.first(); im.block != 0 {
-		release(ws.shard.heap, ws.shard.space.arena, im.block)
+		ws.shard.releaseWalk(im.block)
 	}
 	ws.sent = 0
 	ws.shard.space.preImages.add(-ws.queue.pop())

@@ -1,0 +1,156 @@
+package node
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/larder-cache/larder/base/clock"
+	"github.com/larder-cache/larder/engine"
+	"github.com/larder-cache/larder/store/keyspace"
+)
+
+// This file keeps memory within its limit, and together: maxmemory with what belongs to it, and active defragmentation.
+
+// notCounted is what of used memory does not count towards maxmemory, as evicting keys makes it more, or cannot make it less: what the journal keeps
+// for slow replicas beyond the backlog, and values that only a running snapshot still needs.
+func (n *Node) notCounted() int64 { return n.journal.Excess() + n.space.WalkHeld() }
+
+// countedMemory is engine.Config's Memory.
+func (n *Node) countedMemory() int64 { return n.usedMemory() - n.notCounted() }
+
+// applyEviction makes the engine obey maxmemory and what belongs to it.
+func (n *Node) applyEviction() {
+	num := func(name string) int { return int(n.cfg.get(name).int()) }
+	n.engine.SetEviction(engine.Eviction{Limit: n.cfg.get("maxmemory").int(), Policy: engine.Policy(num("maxmemory-policy")),
+		Samples: num("maxmemory-samples"), Tenacity: num("maxmemory-eviction-tenacity"),
+		LFULogFactor: num("lfu-log-factor"), LFUDecayMinutes: num("lfu-decay-time"),
+		Lazy: n.cfg.get("lazyfree-lazy-eviction").bool(), ReplicaIgnores: n.cfg.get("replica-ignore-maxmemory").bool()})
+}
+
+// changedMemory carries changed parameters of this file into effect.
+func (n *Node) changedMemory(changed map[string]bool) {
+	if limit := n.cfg.get("maxmemory").int(); changed["maxmemory"] && limit > 0 {
+		if used := n.countedMemory(); limit < used {
+			n.log.Warn(fmt.Sprintf("WARNING: the new maxmemory value set via CONFIG SET (%d) is smaller than the current memory usage (%d). "+
+				"This will result in key eviction and/or the inability to accept new write commands depending on the maxmemory-policy.", limit, used))
+		}
+	}
+	for _, name := range []string{"maxmemory", "maxmemory-policy", "maxmemory-samples", "maxmemory-eviction-tenacity", "lfu-log-factor", "lfu-decay-time",
+		"lazyfree-lazy-eviction", "replica-ignore-maxmemory"} {
+		if changed[name] {
+			n.applyEviction()
+			return
+		}
+	}
+}
+
+// evictor goes on where commands had no time to make enough room.
+func (n *Node) evictor() {
+	v := n.engine.NewEvictor()
+	for {
+		select {
+		case <-n.ctx.Done():
+			return
+		case <-v.Wanted():
+		}
+		for n.ctx.Err() == nil && v.Run() {
+		}
+	}
+}
+
+const (
+	// defragRound is how often a run of defragmentation does its share of work.
+	defragRound = 10 * time.Millisecond
+	// defragLook is how often it is looked whether there is work.
+	defragLook = 100 * time.Millisecond
+)
+
+// defragmenter is active defragmentation, while activedefrag says so.
+func (n *Node) defragmenter() {
+	d, on := n.defrag, n.cfg.get("activedefrag")
+	for {
+		every := defragLook
+		switch {
+		case !on.bool():
+			if d.Percent() > 0 {
+				d.Stop()
+			}
+		case d.Percent() == 0:
+			d.Decide(n.defragSettings())
+		default:
+			every = defragRound
+			n.defragWork()
+		}
+		if clock.Sleep(n.ctx, n.clock, every) != nil {
+			return
+		}
+	}
+}
+
+// defragWork works for a round's share of time, or until all keys have been gone over.
+func (n *Node) defragWork() {
+	d := n.defrag
+	if d.Reconsider(n.defragSettings()); d.Percent() == 0 {
+		return
+	}
+	until := n.clock.MonoNanos() + int64(defragRound)*int64(d.Percent())/100
+	for n.clock.MonoNanos() < until && n.ctx.Err() == nil {
+		if d.Step() {
+			n.engine.EachShard(func(s *keyspace.Shard) bool { s.Heap().Collect(); return true })
+			d.Decide(n.defragSettings())
+			return
+		}
+	}
+}
+
+func (n *Node) defragSettings() engine.DefragSettings {
+	num := func(name string) int { return int(n.cfg.get(name).int()) }
+	return engine.DefragSettings{IgnoreBytes: n.cfg.get("active-defrag-ignore-bytes").int(),
+		Lower: num("active-defrag-threshold-lower"), Upper: num("active-defrag-threshold-upper"),
+		Min: num("active-defrag-cycle-min"), Max: num("active-defrag-cycle-max")}
+}
+
+// infoFragmentation is what INFO says of the arena. allocated is its blocks in use, bytes.
+func infoFragmentation(n *Node, w *infoWriter, allocated int64) {
+	frag := int64(0)
+	w.each(func(s *keyspace.Shard) bool { frag += s.Fragmentation(); return true })
+	committed := n.arena.Committed()
+	w.int("allocator_allocated", allocated)
+	w.int("allocator_active", allocated+frag)
+	w.int("allocator_resident", committed)
+	w.str("allocator_frag_ratio", ratio(allocated+frag, allocated))
+	w.int("allocator_frag_bytes", frag)
+	w.str("allocator_rss_ratio", ratio(committed, allocated+frag))
+	w.int("allocator_rss_bytes", committed-allocated-frag)
+}
+
+func ratio(a, b int64) string { return fmt.Sprintf("%.2f", float64(a)/float64(max(b, 1))) }
+
+// infoReplicationMemory is what INFO says of the journal: the backlog, and what is kept beyond it for replicas.
+func infoReplicationMemory(n *Node, w *infoWriter) {
+	all, replicas := n.journal.Memory(), int64(0)
+	if len(n.repl.Status().Replicas) > 0 {
+		replicas = max(0, all-n.journal.Backlog())
+	}
+	w.int("mem_not_counted_for_evict", n.notCounted())
+	w.int("mem_replication_backlog", all-replicas)
+	w.int("mem_total_replication_buffers", all)
+	w.int("mem_clients_slaves", replicas)
+}
+
+func infoEviction(n *Node, w *infoWriter) {
+	s := n.engine.EvictionStats()
+	w.uint("evicted_keys", s.Keys)
+	w.int("total_eviction_exceeded_time", s.TotalExceededNanos/1e6)
+	w.int("current_eviction_exceeded_time", s.ExceededNanos/1e6)
+}
+
+func infoDefrag(n *Node, w *infoWriter) {
+	s := n.defrag.Stats()
+	w.uint("active_defrag_hits", s.Hits)
+	w.uint("active_defrag_misses", s.Misses)
+	w.uint("active_defrag_key_hits", s.KeyHits)
+	w.uint("active_defrag_key_misses", s.KeyMisses)
+	w.int("total_active_defrag_time", s.TotalNanos/1e6)
+	w.int("current_active_defrag_time", s.Nanos/1e6)
+}
