@@ -84,7 +84,7 @@ type eviction struct {
 	pool     pool
 	wake     chan struct{} // the background's
 	evicted  atomic.Uint64
-	// since is when memory began to be over the limit without there being room made, monotonic ns (0: it is not); total is how long that was before, ns.
+	// since is when memory began to be over the limit without there being room made, monotonic ns and 1 (0: it is not); total is how long that was before, ns.
 	since, total atomic.Int64
 }
 
@@ -106,7 +106,7 @@ func (e *Engine) EvictionStats() EvictionStats {
 	v := &e.eviction
 	out := EvictionStats{Keys: v.evicted.Load(), TotalExceededNanos: v.total.Load()}
 	if since := v.since.Load(); since != 0 {
-		out.ExceededNanos = e.Clock.MonoNanos() - since
+		out.ExceededNanos = e.Clock.MonoNanos() - (since - 1)
 		out.TotalExceededNanos += out.ExceededNanos
 	}
 	return out
@@ -117,15 +117,15 @@ func (v *eviction) resetStats() {
 	v.total.Store(0)
 }
 
-// note keeps the time over the limit.
+// noteExceeded keeps the time over the limit.
 func (e *Engine) noteExceeded(over bool) {
 	v := &e.eviction
 	since := v.since.Load()
 	switch {
 	case over && since == 0:
-		v.since.CompareAndSwap(0, max(e.Clock.MonoNanos(), 1))
+		v.since.CompareAndSwap(0, e.Clock.MonoNanos()+1)
 	case !over && since != 0 && v.since.CompareAndSwap(since, 0):
-		v.total.Add(e.Clock.MonoNanos() - since)
+		v.total.Add(e.Clock.MonoNanos() - (since - 1))
 	}
 }
 

@@ -39,23 +39,23 @@ type Config struct {
 type Journal struct {
 	on atomic.Bool
 
-	mu      sync.Mutex
-	backlog int64
-	end     atomic.Int64 // offset just behind the last byte; written under mu, read without (INFO, WAIT)
-	blocks  [][]byte     // all full but the last
-	first   int64        // offset of blocks[0][0]; first ≤ end
-	db      int          // the database selected in the stream, -1: unknown to a reader that starts here
-	readers []*Reader
-	handed  atomic.Int64 // the offset up to which readers were told; ≤ end; written under mu, read without
-	resets  int          // how often what was kept was dropped
-	plain   atomic.Int64 // plainMemory of backlog
-	memory  atomic.Int64 // len(blocks) in bytes; written under mu, read without by whoever compares used memory with its bound
+	mu       sync.Mutex
+	backlog  int64
+	end      atomic.Int64 // offset just behind the last byte; written under mu, read without (INFO, WAIT)
+	blocks   [][]byte     // all full but the last
+	first    int64        // offset of blocks[0][0]; first ≤ end
+	db       int          // the database selected in the stream, -1: unknown to a reader that starts here
+	readers  []*Reader
+	handed   atomic.Int64 // the offset up to which readers were told; ≤ end; written under mu, read without
+	resets   int          // how often what was kept was dropped
+	promised atomic.Int64 // backlog, for who has not mu
+	memory   atomic.Int64 // len(blocks) in bytes; written under mu, read without by whoever compares used memory with its bound
 }
 
 // New makes a journal that is off and stands at offset 0.
 func New(cfg Config) *Journal {
 	j := &Journal{backlog: max(cfg.Backlog, 1), db: -1}
-	j.plain.Store(plainMemory(j.backlog))
+	j.promised.Store(j.backlog)
 	return j
 }
 
@@ -238,7 +238,7 @@ func (j *Journal) SetBacklog(n int64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.backlog = max(n, 1)
-	j.plain.Store(plainMemory(j.backlog))
+	j.promised.Store(j.backlog)
 	j.trim()
 }
 
@@ -252,11 +252,9 @@ func (j *Journal) Backlog() int64 {
 // Memory is how many bytes the journal holds. It takes no lock: commands ask it before they run.
 func (j *Journal) Memory() int64 { return j.memory.Load() }
 
-// Excess is how many bytes the journal holds beyond what the backlog needs: for readers that are behind. It takes no lock either.
-func (j *Journal) Excess() int64 { return max(0, j.memory.Load()-j.plain.Load()) }
-
-// plainMemory is what a backlog of n bytes needs at most: its blocks, one that is begun and one that is half gone.
-func plainMemory(n int64) int64 { return ((n+blockSize-1)/blockSize + 1) * blockSize }
+// Excess is how many bytes the journal holds beyond the backlog: for readers that are behind, and less than two blocks because it goes by
+// blocks. It takes no lock either.
+func (j *Journal) Excess() int64 { return max(0, j.memory.Load()-j.promised.Load()) }
 
 // Pending reports whether something was appended that Wake has not handed on.
 func (j *Journal) Pending() bool { return j.handed.Load() < j.end.Load() }

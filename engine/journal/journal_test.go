@@ -338,3 +338,31 @@ func BenchmarkAppend(b *testing.B) {
 		j.Append(buf, ops)
 	}
 }
+
+// TestExcess: what is kept beyond the backlog is what readers that are behind make it keep.
+func TestExcess(t *testing.T) {
+	j := New(Config{Backlog: 3 * blockSize})
+	j.Start(0)
+	big := make([]byte, blockSize)
+	for range 10 {
+		j.AppendRaw(big)
+	}
+	if got := j.Excess(); got < 0 || got > 2*blockSize {
+		t.Errorf("without a reader: %d", got)
+	}
+	r, err := j.Reader(j.End(), 1<<40)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	for range 20 {
+		j.AppendRaw(big)
+	}
+	if got := j.Excess(); got < 16*blockSize {
+		t.Errorf("with a reader that is 20 blocks behind: %d", got)
+	}
+	j.SetBacklog(1000 * blockSize)
+	if got := j.Excess(); got != 0 {
+		t.Errorf("with a bigger backlog: %d", got)
+	}
+}

@@ -533,6 +533,9 @@ func (w *twin) end() {
 	for len(w.junk) > 0 {
 		w.tidy(100)
 	}
+	if got := w.s.WalkHeld(); got != 0 {
+		w.t.Fatalf("%d bytes held for no walk", got)
+	}
 	if got := w.s.Arena().Used(); got != 0 {
 		w.t.Fatalf("%d bytes used after all was deleted", got)
 	}
@@ -605,6 +608,7 @@ func (w *twin) actions() map[string]func(*rapid.T) {
 				w.abort()
 			}
 		},
-		"check": func(*rapid.T) { w.check() },
+		"defrag": func(*rapid.T) { w.defrag() },
+		"check":  func(*rapid.T) { w.check() },
 	}
 }

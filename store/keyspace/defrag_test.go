@@ -1,0 +1,86 @@
+package keyspace
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+)
+
+func newRand(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 11)) }
+
+// defrag goes once over everything.
+func (w *twin) defrag() (sum Defragged) {
+	for i := range w.s.Shards() {
+		w.shard(i, func(sh *Shard) {
+			sh.EachUsed(func(d *DB) bool {
+				for pos, first := uint64(0), true; first || pos != 0; first = false {
+					r := d.Defrag(pos)
+					pos = r.Next
+					sum.Hits, sum.Misses = sum.Hits+r.Hits, sum.Misses+r.Misses
+					sum.KeyHits, sum.KeyMisses = sum.KeyHits+r.KeyHits, sum.KeyMisses+r.KeyMisses
+				}
+				return true
+			})
+		})
+	}
+	return sum
+}
+
+// TestDefrag: most keys of many go, which leaves runs that are nearly empty. Defragmentation empties those, while a walk goes on, and changes nothing else.
+func TestDefrag(t *testing.T) {
+	w := newTwin(t, t, 2, 2, 5)
+	fill := func(i int) (int, string, string) {
+		val := fmt.Sprint("value of ", i, strings.Repeat(".", i%90))
+		switch i % 100 {
+		case 7:
+			val = strings.Repeat("big", 500+i%200)
+		case 8:
+			val = fmt.Sprint(i)
+		}
+		return i % 2, fmt.Sprint("key:", i), val
+	}
+	const n = 30_000
+	for i := range n {
+		db, key, val := fill(i)
+		at := int64(NoExpiry)
+		if i%3 == 0 {
+			at = 1 << 40
+		}
+		w.at(db, key, func(d *DB, h uint64) { d.SetString(h, []byte(key), []byte(val), at) })
+		w.dbs[db][key] = model{val, encodingOf(val), at, uint32(w.now)}
+	}
+	for i := range n {
+		if w.rnd.IntN(5) > 0 {
+			db, key, _ := fill(i)
+			w.at(db, key, func(d *DB, h uint64) { d.Delete(h, []byte(key)) })
+			delete(w.dbs[db], key)
+		}
+	}
+	w.begin()
+	w.step(50_000)
+	a := w.s.Arena()
+	used, before := a.Used(), w.fragmentation()
+	sum := w.defrag()
+	if sum.KeyHits == 0 || sum.KeyHits+sum.KeyMisses != len(w.dbs[0])+len(w.dbs[1]) || sum.Hits < sum.KeyHits {
+		t.Errorf("moved %+v of %d keys", sum, len(w.dbs[0])+len(w.dbs[1]))
+	}
+	for range 3 {
+		w.defrag()
+	}
+	if after := w.fragmentation(); before < used || after > before/10 {
+		t.Errorf("fragmentation of %d bytes used: %d before, %d after", used, before, after)
+	}
+	if got := a.Used(); got != used {
+		t.Errorf("used %d before, %d after", used, got)
+	}
+	w.check()
+	w.end()
+}
+
+func (w *twin) fragmentation() (n int64) {
+	for i := range w.s.Shards() {
+		w.shard(i, func(sh *Shard) { n += sh.Fragmentation() })
+	}
+	return n
+}
