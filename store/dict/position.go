@@ -167,10 +167,15 @@ type DueResult struct {
 	TTLSum int64
 	// Next is where to go on; End if the dict is through.
 	Next uint64
+	// Segments is how many headers were looked at.
+	Segments int
 }
 
+// dueSegments is how many segments Due skips at most: some tens of microseconds' work.
+const dueSegments = 512
+
 // Due looks at the volatile entries of one segment, the first at or behind a position that has some that may be due, and puts those whose expiry is
-// before now in buf, which has room for at least 32. Segments without volatile entries, or whose earliest expiry is not yet due, are skipped.
+// before now in buf, which has room for at least 32. Segments without volatile entries, or whose earliest expiry is not yet due, are skipped, but no more than dueSegments of the latter.
 // The caller then removes the entries, or calls Keep for each that it does not remove.
 func (d *Dict) Due(e *Env, at uint64, now int64, expireAt func(arena.Ref) int64, buf []arena.Ref) (r DueResult) {
 	for {
@@ -180,11 +185,15 @@ func (d *Dict) Due(e *Env, at uint64, now int64, expireAt func(arena.Ref) int64,
 			return r
 		}
 		s := d.at(e, at)
+		r.Segments++
 		if s.hdr.earliest < now {
 			d.dueIn(e, &s, at, now, expireAt, buf, &r)
 			return r
 		}
-		at = s.end(d)
+		if at = s.end(d); r.Segments >= dueSegments {
+			r.Next = at
+			return r
+		}
 	}
 }
 

@@ -133,3 +133,24 @@ func (w *world) moved(from, to arena.Ref) {
 		}
 	}
 }
+
+// TestDueIsBounded: where nothing is due, a step ends after so many segments, and the next one goes on there.
+func TestDueIsBounded(t *testing.T) {
+	w := newWorld(t, t)
+	defer w.close()
+	r := rand.New(rand.NewPCG(10, 10))
+	for range 400_000 {
+		w.insert(r.Uint64(), 5000)
+	}
+	steps, segments := 0, 0
+	for at := uint64(0); at != End; steps++ {
+		res := w.dict.Due(&w.env, at, 50, func(arena.Ref) int64 { t.Fatal("looked at"); return 0 }, make([]arena.Ref, 64))
+		if res.Segments > dueSegments || res.Next <= at {
+			t.Fatalf("%+v", res)
+		}
+		at, segments = res.Next, segments+res.Segments
+	}
+	if steps < 3 || segments < 1000 {
+		t.Errorf("%d segments in %d steps", segments, steps)
+	}
+}

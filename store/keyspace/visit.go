@@ -46,20 +46,24 @@ type Sampled struct {
 	Checked, Expired int
 }
 
+// dueSegments bounds how much of the index one step goes through where nothing is due.
+const dueSegments = 1024
+
 // dueBatch is how many expired keys are collected before they are deleted.
 const dueBatch = 64
 
 // SampleExpired is a step of the active expiry cycle: from a position on it looks at volatile keys, until it has looked at limit of them (whole segments of some hundred
-// keys, so at a few more) or the database is through, and gives fn those that expired before now. fn deletes the key, or returns false if it leaves it; it changes nothing else. Stretches without volatile keys, or where
+// keys, so at a few more), or at dueSegments stretches that have none to expire, or the database is through, and gives fn those that expired before now. fn deletes the key, or returns false if it leaves it; it changes nothing else. Stretches without volatile keys, or where
 // none can have expired, cost one bit or one comparison a segment.
 func (d *DB) SampleExpired(position uint64, now int64, limit int, fn func(Entry) (deleted bool)) Sampled {
 	var s Sampled
 	var buf [dueBatch]arena.Ref
 	env := &d.shard.env
 	s.Next = position
-	for s.Checked < limit {
+	for segments := 0; s.Checked < limit && segments < dueSegments; {
 		r := d.root.dict.Due(env, s.Next, now, d.shard.expireAt, buf[:])
 		s.Checked += r.Checked
+		segments += r.Segments
 		s.Expired += r.N
 		d.noteTTL(r)
 		for _, ref := range buf[:r.N] {
