@@ -7,6 +7,7 @@ func (e *Engine) PutShadow(db int, key, value []byte, expireAt int64) {
 	h := e.Space.Hash(key)
 	i := e.Space.ShardOf(h)
 	e.lock(i)
+	e.shards[i].ks.SetClock(e.freshClock())
 	e.shards[i].ks.Shadow(db).SetString(h, key, value, expireAt)
 	e.unlock(i)
 }
