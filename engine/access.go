@@ -1,33 +1,35 @@
 package engine
 
-import "github.com/larder-cache/larder/store/keyspace"
+import (
+	"math"
 
-// clockMask: access clocks are 24 bits of seconds, which begin anew after half a year.
-const clockMask = 1<<24 - 1
-
-// clockAhead is by how many seconds a key's clock, which another loop has set, may be ahead of this one's, read when its turn began.
-const clockAhead = 60
+	"github.com/larder-cache/larder/store/keyspace"
+)
 
 // LFU implements spec.Engine.
-func (x *Executor) LFU() bool { return false }
+func (x *Executor) LFU() bool { return x.mem.lfu }
 
 // Frequency implements spec.Engine.
-func (x *Executor) Frequency(keyspace.Entry) int { return 0 }
+func (x *Executor) Frequency(e keyspace.Entry) int {
+	return int(keyspace.LFUDecayed(e.LRU(), x.mem.minutes, x.mem.ev.LFUDecayMinutes))
+}
 
 // IdleSeconds implements spec.Engine.
 func (x *Executor) IdleSeconds(e keyspace.Entry) int64 {
-	idle := (x.lruClock - e.LRU()) & clockMask
-	if idle > clockMask-clockAhead {
-		return 0
-	}
-	return int64(idle)
+	return keyspace.IdleSeconds(e.LRU(), x.lruClock)
 }
 
 // SetAccess implements spec.Engine. What is longer ago than the clock can tell becomes the longest that it can.
 func (x *Executor) SetAccess(e keyspace.Entry, n int64) {
-	n = min(max(n, 0), clockMask-clockAhead)
-	e.SetLRU((x.lruClock - uint32(n)) & clockMask)
+	if x.mem.lfu {
+		e.SetLRU(keyspace.LFUClock(x.mem.minutes, uint8(min(max(n, 0), math.MaxUint8))))
+		return
+	}
+	e.SetLRU(keyspace.LRUClock(int64(x.lruClock) - min(max(n, 0), keyspace.MaxIdleSeconds)))
 }
 
-// SharesIntegers implements spec.Engine.
-func (x *Executor) SharesIntegers() bool { return true }
+// SharesIntegers implements spec.Engine: not where each key needs its own access clock.
+func (x *Executor) SharesIntegers() bool {
+	ev := x.mem.ev
+	return ev.Limit == 0 || !ev.Policy.lfu() && !ev.Policy.lru()
+}

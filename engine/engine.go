@@ -127,7 +127,7 @@ func New(cfg Config) *Engine {
 	e := &Engine{Config: cfg, shards: make([]shard, cfg.Shards)}
 	for i := range e.shards {
 		e.shards[i].ks = cfg.Space.Shard(i)
-		e.shards[i].ks.SetClock(uint32(cfg.Clock.Now().Unix() & clockMask))
+		e.shards[i].ks.SetClock(keyspace.LRUClock(cfg.Clock.Now().Unix()))
 	}
 	e.SetMaxString(limits.MaxBulkBytesDefault)
 	e.eviction.init()

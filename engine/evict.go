@@ -178,25 +178,6 @@ func (x *Executor) touched(clock uint32) uint32 {
 	return keyspace.LFUTouched(clock, x.mem.minutes, x.mem.ev.LFUDecayMinutes, x.mem.ev.LFULogFactor, x.rand.Float64())
 }
 
-// LFU reports whether access clocks count accesses: OBJECT FREQ works then, and OBJECT IDLETIME does not.
-func (x *Executor) LFU() bool { return x.mem.lfu }
-
-// IdleSeconds is how long ago a key was used, if access clocks are LRU's.
-func (x *Executor) IdleSeconds(ent keyspace.Entry) int64 {
-	return keyspace.IdleSeconds(ent.LRU(), x.lruClock)
-}
-
-// Frequency is a key's logarithmic count of accesses, 0 to 255, if access clocks are LFU's.
-func (x *Executor) Frequency(ent keyspace.Entry) int {
-	return int(keyspace.LFUDecayed(ent.LRU(), x.mem.minutes, x.mem.ev.LFUDecayMinutes))
-}
-
-// SharesIntegers reports whether Redis would share its objects of small integers, as OBJECT REFCOUNT tells: not where each needs its own access clock.
-func (x *Executor) SharesIntegers() bool {
-	ev := x.mem.ev
-	return ev.Limit == 0 || !ev.Policy.lfu() && !ev.Policy.lru()
-}
-
 // over is by how many bytes used memory is above the limit; below zero: what is left.
 func (e *Engine) over(ev *Eviction) int64 { return e.Memory() - ev.Limit }
 

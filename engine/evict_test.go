@@ -463,5 +463,22 @@ func TestLFUClocks(t *testing.T) {
 	if got := freq(); got != keyspace.LFUInitial+7 {
 		t.Errorf("used again: %d", got)
 	}
-	s.Engine.Put(0, []byte("a"), []byte("loaded"), keyspace.NoExpiry)
+	s.Engine.Put(0, []byte("loaded"), []byte("7"), keyspace.NoExpiry)
+	for line, want := range map[string]string{"OBJECT FREQ loaded": "5", "OBJECT FREQ a": "12", "OBJECT REFCOUNT loaded": "2147483647"} {
+		if got := c.Do(line); got != want {
+			t.Errorf("%s: %s, want %s", line, got, want)
+		}
+	}
+	ev.Limit = 1 << 40
+	s.Engine.SetEviction(ev)
+	if got := c.Do("OBJECT REFCOUNT loaded"); got != "1" {
+		t.Errorf("a small integer under LFU has %s owners", got)
+	}
+	ev.Policy = engine.AllKeysLRU
+	s.Engine.SetEviction(ev)
+	c.Do("SET b 1")
+	s.Clock.Advance(7 * time.Second)
+	if got := c.Do("OBJECT IDLETIME b"); got != "7" {
+		t.Errorf("idle for 7 seconds: %s", got)
+	}
 }

@@ -132,7 +132,7 @@ func (x *Executor) evictRandomOf(shard, n int) (freed int64, ok bool) {
 	return freed, ok
 }
 
-var unlink = []byte("UNLINK")
+var del = []byte("DEL")
 
 // evictLocked deletes a key for want of memory. Its shard is held, by this and nothing else.
 func (x *Executor) evictLocked(shard int, k *spec.KeyRef) (freed int64, ok bool) {

@@ -59,7 +59,6 @@ var params = []param{
 	{name: "maxmemory-eviction-tenacity", kind: kindInt, def: "10", max: 100},
 	{name: "lfu-log-factor", kind: kindInt, def: "10", max: math.MaxInt32},
 	{name: "lfu-decay-time", kind: kindInt, def: "1", max: math.MaxInt32},
-	{name: "replica-ignore-maxmemory", alias: "slave-ignore-maxmemory", kind: kindBool, def: "yes"},
 	{name: "active-expire-effort", kind: kindInt, def: "1", min: 1, max: 10},
 	{name: "lazyfree-lazy-user-del", kind: kindBool, def: "no"},
 	{name: "lazyfree-lazy-user-flush", kind: kindBool, def: "no"},

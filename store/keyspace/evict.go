@@ -19,13 +19,16 @@ const (
 	clockAheadMinutes = 1
 )
 
+// MaxIdleSeconds is the longest time that IdleSeconds can tell.
+const MaxIdleSeconds = clockMask - clockAheadSeconds
+
 // LRUClock is the access clock at a time, in seconds since 1970.
-func LRUClock(unixSeconds int64) uint32 { return uint32(unixSeconds) & clockMask }
+func LRUClock(unixSeconds int64) uint32 { return uint32(unixSeconds & clockMask) }
 
 // IdleSeconds is how long ago an LRU clock was set: up to 194 days, after which it begins anew.
 func IdleSeconds(clock, now uint32) int64 {
 	idle := (now - clock) & clockMask
-	if idle > clockMask-clockAheadSeconds {
+	if idle > MaxIdleSeconds {
 		return 0
 	}
 	return int64(idle)
