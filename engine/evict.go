@@ -206,7 +206,9 @@ func (x *Executor) makeRoom() roomState {
 	over := x.e.over(m.ev)
 	state := roomOK
 	if over > 0 {
+		begin := x.e.Clock.MonoNanos()
 		state, over = x.evict(over)
+		x.e.Latency("eviction-cycle", (x.e.Clock.MonoNanos()-begin)/1e6)
 	}
 	x.e.noteExceeded(state != roomOK)
 	if m.room = max(-over, 0) / int64(len(x.e.shards)); state == roomRunning {

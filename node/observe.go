@@ -22,7 +22,7 @@ func (n *Node) observe() {
 	})
 	limit, _ := parseClientMemory(n.cfg.get("maxmemory-clients").string()) // checked when it was set
 	if limit < 0 {
-		limit = int64(float64(n.cfg.maxmemory.int()) * float64(-limit) / 100)
+		limit = int64(float64(n.cfg.get("maxmemory").int()) * float64(-limit) / 100)
 	}
 	n.engine.SetClientLimit(limit)
 }
