@@ -114,6 +114,17 @@ func (a *ACL) Names() []string {
 	return slices.DeleteFunc(names, func(n string) bool { return a.hidden[n] })
 }
 
+// Declarations are the lines of a configuration file that make the users as they are, the hidden ones too.
+func (a *ACL) Declarations() []string {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(a.users)) {
+		out = append(out, "user "+name+" "+a.users[name].Rules().String())
+	}
+	return out
+}
+
 // Authenticate finds the user that a name and a password belong to. The error is ErrWrongPass. All passwords of the user are
 // compared, in constant time, so that how long it takes tells nothing of them.
 func (a *ACL) Authenticate(name, password string) (*User, error) {

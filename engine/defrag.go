@@ -142,9 +142,3 @@ func (d *Defragger) ResetStats() {
 	}
 	d.total.Store(0)
 }
-
-// PurgeMemory gives back to the system what no block is in: MEMORY PURGE. It takes each shard that the call does not hold.
-func (x *Executor) PurgeMemory() {
-	x.EachShard(func(s *keyspace.Shard) bool { s.Heap().Collect(); return true })
-	x.e.Space.Arena().Scavenge(true)
-}

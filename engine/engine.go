@@ -75,6 +75,8 @@ type Config struct {
 	Seed   uint64 // of the executors' chance
 	// Flushed is called when FLUSHALL has emptied all databases, with all shards held; nil: nobody wants to know.
 	Flushed func(x *Executor, c *Client)
+	// RoleChanged is called within the barrier in which GateReplica changes; it must be short. May be nil.
+	RoleChanged func()
 	// Version is what HELLO tells.
 	Version string
 	// Evicted is told of a client that was ended for its memory, as CLIENT LIST shows it; may be nil.
@@ -96,6 +98,7 @@ type Engine struct {
 
 	clients registry
 	pause   pause
+	sleep   sleep
 	stats   Stats
 	seeds   atomic.Uint64
 	cycle   atomic.Pointer[Cycle]
@@ -161,7 +164,11 @@ func (e *Engine) SetGate(set, clear Gate) {
 
 // SetGateLocked is SetGate for a caller that is within Barrier already.
 func (e *Engine) SetGateLocked(set, clear Gate) {
+	was := e.Gate()
 	e.changeGate(set, clear)
+	if (was^e.Gate())&GateReplica != 0 && e.RoleChanged != nil {
+		e.RoleChanged()
+	}
 }
 
 func (e *Engine) changeGate(set, clear Gate) {

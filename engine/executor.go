@@ -65,6 +65,9 @@ func (e *Engine) NewExecutor() *Executor {
 
 // BeginTurn reads the clock: a loop calls it before the commands of one batch.
 func (x *Executor) BeginTurn() {
+	if end := x.e.sleep.until.Load(); end != nil {
+		<-*end
+	}
 	x.monoBase = x.e.Clock.MonoNanos()
 	x.monoLast = x.monoBase
 	x.wallMs = x.e.Clock.Now().UnixMilli()

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"github.com/larder-cache/larder/base/limits"
 	"github.com/larder-cache/larder/commands/spec"
@@ -18,9 +19,14 @@ type Cycle struct {
 	cl  *Client
 	pos map[place]uint64 // where the expiry of a database of a shard goes on
 
+	idle atomic.Bool // nothing is expired by the cycle: DEBUG SET-ACTIVE-EXPIRE
+
 	mu   sync.Mutex
 	free []*keyspace.Detached
 }
+
+// SetExpiring switches the deletion of expired keys that nobody asks for.
+func (c *Cycle) SetExpiring(on bool) { c.idle.Store(!on) }
 
 // place is a database of a shard.
 type place struct{ shard, db int }
@@ -50,6 +56,9 @@ func (e *Engine) Free(d *keyspace.Detached) {
 func (c *Cycle) Run() {
 	c.freeSome()
 	for i := range c.x.e.shards {
+		if c.idle.Load() {
+			break
+		}
 		c.expireShard(i)
 	}
 	c.x.EndTurn()

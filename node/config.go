@@ -3,19 +3,17 @@ package node
 import (
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"os"
 	"path/filepath"
 	"runtime"
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 
 	"github.com/larder-cache/larder/base/limits"
-	"github.com/larder-cache/larder/wire/resp"
 )
 
 // kind is what values a parameter takes.
@@ -27,8 +25,10 @@ const (
 	kindInt    // a number from min to max
 	kindMemory // bytes, with units: 1k 1000, 1kb 1024, …
 	kindEnum
-	kindList // words; the value keeps them joined by blanks
-	kindSpec // as kindList, checked by check
+	kindList  // words; the value keeps them joined by blanks
+	kindSpec  // as kindList, checked by check
+	kindOctal // a number of octal digits from min to max
+	kindFlags // words of enum, kept in its order; its first word stands for none
 )
 
 // param declares one configuration parameter, under redis.conf's name.
@@ -39,11 +39,17 @@ type param struct {
 	min, max    int64
 	enum        []string
 	// only lists the values that work in this version; others are known to Redis and refused with that reason.
-	only      []string
-	immutable bool // can be set at start only
-	secret    bool // never in logs
-	check     func(value string) error
-	merge     func(old, value string) string // for one that may say a part of what there is to say; both are checked
+	only []string
+	// inert says why a parameter is accepted and changes nothing: docs/compat.md tells it.
+	inert      string
+	immutable  bool // can be set at start only
+	secret     bool // never in logs
+	hidden     bool // CONFIG GET tells it only by its whole name
+	protected  bool // CONFIG SET needs enable-protected-configs
+	notLoading bool // CONFIG SET is refused while data is loaded
+	single     bool // kindList, kindSpec: one word all the same
+	check      func(value string) error
+	merge      func(old, value string) string // for one that may say a part of what there is to say; both are checked
 }
 
 // value is a parameter's present value: text for CONFIG GET, and number for whoever obeys it.
@@ -59,28 +65,31 @@ func (v *value) bool() bool     { return v.num.Load() != 0 }
 
 // Config is a node's configuration: what redis.conf, the command line and CONFIG SET say.
 type Config struct {
-	mu     sync.Mutex // one CONFIG SET at a time
-	byName map[string]*value
-	names  []string
-	file   string // absolute path of the configuration file, "" if there was none
+	mu      sync.Mutex // one CONFIG SET at a time
+	byName  map[string]*value
+	file    string          // absolute path of the configuration file, "" if there was none
+	adds    map[string]bool // those whose next line adds to the last: save, user
+	depth   int             // of include
+	renames [][2]string     // of rename-command: the command and its new name, "" for none
 }
 
 // NewConfig has every parameter at its default.
 func NewConfig() *Config {
-	c := &Config{byName: map[string]*value{}}
+	c := &Config{byName: map[string]*value{}, adds: map[string]bool{}}
 	for i := range params {
 		p := &params[i]
 		v := &value{p: p}
 		if err := v.set(p.def); err != nil {
 			panic("node: default of " + p.name + ": " + err.Error())
 		}
+		if c.byName[p.name] != nil {
+			panic("node: two parameters " + p.name)
+		}
 		c.byName[p.name] = v
-		c.names = append(c.names, p.name)
 		if p.alias != "" {
 			c.byName[p.alias] = v
 		}
 	}
-	sort.Strings(c.names)
 	return c
 }
 
@@ -118,12 +127,7 @@ func quoted(in []string) []string {
 }
 
 func contains(list []string, s string) bool {
-	for _, l := range list {
-		if l == s {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(list, s)
 }
 
 // parse checks a value as Redis does, and brings it into the form of CONFIG GET.
@@ -149,22 +153,67 @@ func (p *param) parse(s string) (num int64, text string, err error) {
 			return 0, "", err
 		}
 		return n, strconv.FormatInt(n, 10), p.inRange(n)
+	case kindOctal:
+		n, err := strconv.ParseInt(s, 8, 64)
+		if err != nil {
+			return 0, "", errors.New("argument couldn't be parsed as an octal number")
+		}
+		return n, strconv.FormatInt(n, 8), p.inRange(n)
 	case kindEnum:
 		for i, e := range p.enum {
 			if strings.EqualFold(e, s) {
 				return int64(i), e, nil
 			}
 		}
-		return 0, "", fmt.Errorf("argument(s) must be one of the following: %s", strings.Join(p.enum, ", "))
+		return 0, "", p.notInEnum()
+	case kindFlags:
+		if num, text, err = p.parseFlags(s); err != nil {
+			return 0, "", err
+		}
+		s = text
 	}
 	if p.check != nil {
 		err = p.check(s)
 	}
-	return 0, s, err
+	return num, s, err
+}
+
+func (p *param) notInEnum() error {
+	return fmt.Errorf("argument(s) must be one of the following: %s", strings.Join(p.enum, ", "))
+}
+
+// parseFlags makes a bit of each word of enum but the first, which is none of them.
+func (p *param) parseFlags(s string) (bits int64, text string, err error) {
+	words := strings.Fields(strings.ToLower(s))
+	if len(words) == 0 {
+		return 0, "", p.notInEnum()
+	}
+	for _, w := range words {
+		i := slices.Index(p.enum, w)
+		if i < 0 {
+			return 0, "", p.notInEnum()
+		}
+		if i > 0 {
+			bits |= 1 << i
+		}
+	}
+	var out []string
+	for i, e := range p.enum {
+		if bits&(1<<i) != 0 {
+			out = append(out, e)
+		}
+	}
+	if out == nil {
+		out = p.enum[:1]
+	}
+	return bits, strings.Join(out, " "), nil
 }
 
 func (p *param) inRange(n int64) error {
 	if n < p.min || n > p.max {
+		if p.kind == kindOctal {
+			return fmt.Errorf("argument must be between %o and %o inclusive", p.min, p.max)
+		}
 		return fmt.Errorf("argument must be between %d and %d inclusive", p.min, p.max)
 	}
 	return nil
@@ -189,124 +238,29 @@ func parseMemory(s string) (int64, error) {
 	return n * unit, nil
 }
 
-// ConfigError is a configuration that can't be used; it names the line or the argument.
-type ConfigError struct {
-	Where string // "line 3", "argument --foo"
-	Text  string // the line
-	Why   string
-}
-
-// Error implements error: where, the line, and why.
-func (e *ConfigError) Error() string {
-	return fmt.Sprintf("Reading the configuration, at %s\n>>> '%s'\n%s", e.Where, e.Text, e.Why)
-}
-
-// LoadFile reads a configuration file.
-func (c *Config) LoadFile(path string) error {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return &ConfigError{Where: "file " + path, Why: "Can't open config file: " + err.Error()}
-	}
-	if c.file, err = filepath.Abs(path); err != nil {
-		c.file = path
-	}
-	return c.LoadText(string(b))
-}
-
-// LoadText reads configuration lines.
-func (c *Config) LoadText(text string) error {
-	for i, line := range strings.Split(text, "\n") {
-		line = strings.TrimSpace(line)
-		if line == "" || line[0] == '#' {
-			continue
-		}
-		where := "line " + strconv.Itoa(i+1)
-		words, ok := resp.SplitArgs([]byte(line), nil)
-		if !ok {
-			return &ConfigError{Where: where, Text: line, Why: "Unbalanced quotes in configuration line"}
-		}
-		args := make([]string, len(words))
-		for j, w := range words {
-			args[j] = string(w)
-		}
-		if err := c.directive(args, where, line); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// LoadArgs reads "--name value …" arguments.
-func (c *Config) LoadArgs(args []string) error {
-	for i := 0; i < len(args); {
-		name, ok := strings.CutPrefix(args[i], "--")
-		if !ok || name == "" {
-			return &ConfigError{Where: "argument " + args[i], Text: args[i], Why: "Expected an option such as --port"}
-		}
-		j := i + 1
-		for j < len(args) && !strings.HasPrefix(args[j], "--") {
-			j++
-		}
-		words := append([]string{name}, args[i+1:j]...)
-		if err := c.directive(words, "argument --"+name, strings.Join(args[i:j], " ")); err != nil {
-			return err
-		}
-		i = j
-	}
-	return nil
-}
-
-func (c *Config) directive(args []string, where, line string) error {
-	name := strings.ToLower(args[0])
-	v := c.byName[name]
-	if v != nil && v.p.secret {
-		line = args[0] + " …"
-	}
-	fail := func(why string) error { return &ConfigError{Where: where, Text: line, Why: why} }
-	if v == nil {
-		return fail("Bad directive or wrong number of arguments: '" + args[0] + "' is no parameter of larder-server")
-	}
-	s, err := v.p.join(args[1:], v)
-	if err == nil {
-		err = v.set(s)
-	}
-	if err != nil {
-		return fail(err.Error())
-	}
-	return nil
-}
-
-// join makes one value of a directive's words.
-func (p *param) join(words []string, v *value) (string, error) {
-	if p.kind == kindList || p.kind == kindSpec {
-		s := strings.Join(words, " ")
-		// "save 900 1" and "user …" lines add up; an empty argument begins anew.
-		if (p.name == "save" || p.name == "user") && s != "" && v.string() != p.def {
-			sep := " "
-			if p.name == "user" {
-				sep = "\n"
-			}
-			s = v.string() + sep + s
-		}
-		return s, nil
-	}
-	if len(words) != 1 {
-		return "", errors.New("wrong number of arguments")
-	}
-	return words[0], nil
-}
-
 // Get is a parameter's value as CONFIG GET shows it; name must be one that larder-server has.
 func (c *Config) Get(name string) string { return c.get(name).string() }
 
 // LogOutput opens where the log goes: logfile, or standard output.
-func (c *Config) LogOutput() (io.Writer, error) {
-	path := c.Get("logfile")
+func (c *Config) LogOutput() (*os.File, error) {
+	path := c.Path("logfile")
 	if path == "" {
 		return os.Stdout, nil
 	}
 	return os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
 }
+
+// Path is a parameter that names a file, as seen from where the process is: a relative one is within dir. "" stays "".
+func (c *Config) Path(name string) string {
+	path := c.Get(name)
+	if path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(c.Get("dir"), path)
+}
+
+// Renames are the commands that rename-command gives another name, and that name; "" takes the command away.
+func (c *Config) Renames() [][2]string { return c.renames }
 
 // Loops is the number of event loops: io-threads, or one a core.
 func (c *Config) Loops() int {

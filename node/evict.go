@@ -118,13 +118,11 @@ func infoFragmentation(n *Node, w *infoWriter, allocated int64) {
 	w.int("allocator_allocated", allocated)
 	w.int("allocator_active", allocated+frag)
 	w.int("allocator_resident", committed)
-	w.str("allocator_frag_ratio", ratio(allocated+frag, allocated))
+	w.ratio("allocator_frag_ratio", allocated+frag, allocated)
 	w.int("allocator_frag_bytes", frag)
-	w.str("allocator_rss_ratio", ratio(committed, allocated+frag))
+	w.ratio("allocator_rss_ratio", committed, allocated+frag)
 	w.int("allocator_rss_bytes", committed-allocated-frag)
 }
-
-func ratio(a, b int64) string { return fmt.Sprintf("%.2f", float64(a)/float64(max(b, 1))) }
 
 // infoReplicationMemory is what INFO says of the journal: the backlog, and what is kept beyond it for replicas.
 func infoReplicationMemory(n *Node, w *infoWriter) {

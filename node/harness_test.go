@@ -83,6 +83,28 @@ func try(t *testing.T, args ...string) (*testNode, error) {
 	if err := cfg.LoadArgs(append(base, args...)); err != nil {
 		return nil, err
 	}
+	return run(t, cfg)
+}
+
+// startFile runs a node with a configuration file, and arguments behind it.
+func startFile(t *testing.T, path string, args ...string) *testNode {
+	t.Helper()
+	cfg := NewConfig()
+	if err := cfg.LoadFile(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := cfg.LoadArgs(args); err != nil {
+		t.Fatal(err)
+	}
+	n, err := run(t, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func run(t *testing.T, cfg *Config) (*testNode, error) {
+	t.Helper()
 	tn := &testNode{t: t, addr: fmt.Sprintf("127.0.0.1:%s", cfg.Get("port")), dir: cfg.Get("dir"), log: &logBuffer{}}
 	n, err := New(cfg, tn.log, clock.Real{})
 	if err != nil {

@@ -3,7 +3,6 @@ package node
 import (
 	"fmt"
 	"os"
-	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -52,6 +51,17 @@ func (w *infoWriter) bytes(name string, v int64) {
 	w.str(name+"_human", human(v))
 }
 
+// zeros writes figures of what a node has none of.
+func (w *infoWriter) zeros(names ...string) {
+	for _, name := range names {
+		w.int(name, 0)
+	}
+}
+
+func (w *infoWriter) percent(name string, v float64) { w.str(name, fmt.Sprintf("%.2f%%", v)) }
+
+func (w *infoWriter) ratio(name string, a, b int64) { w.str(name, fmt.Sprintf("%.2f", ratio(a, b))) }
+
 func human(n int64) string {
 	f, units := float64(n), []string{"B", "K", "M", "G", "T"}
 	i := 0
@@ -97,12 +107,13 @@ func infoServer(n *Node, w *infoWriter) {
 	up := int64(now.Sub(n.started).Seconds())
 	w.str("redis_version", RedisVersion)
 	w.str("server_name", "larder")
+	w.str("valkey_version", ValkeyVersion)
 	w.str("larder_version", buildVersion())
 	w.str("redis_git_sha1", "00000000")
 	w.str("redis_git_dirty", "0")
 	w.str("redis_build_id", "0")
 	w.str("redis_mode", "standalone")
-	w.str("os", runtime.GOOS+" "+runtime.GOARCH)
+	w.str("os", osName())
 	w.int("arch_bits", strconv.IntSize)
 	w.str("monotonic_clock", "POSIX clock_gettime")
 	w.str("multiplexing_api", n.loopKind())
@@ -119,7 +130,11 @@ func infoServer(n *Node, w *infoWriter) {
 	w.int("lru_clock", now.Unix()&0xFFFFFF)
 	w.str("executable", executable())
 	w.str("config_file", n.cfg.file)
-	w.int("io_threads_active", int64(n.cfg.Loops()))
+	w.bool("io_threads_active", n.cfg.Loops() > 1)
+	w.str("availability_zone", n.cfg.Get("availability-zone"))
+	if until := n.shutdownUntil(); until > 0 {
+		w.int("shutdown_in_milliseconds", max(until-now.UnixMilli(), 0))
+	}
 	for i, addr := range n.listeners.addrs() {
 		kind, where, _ := strings.Cut(addr, " ")
 		w.str("listener"+strconv.Itoa(i), "name="+kind+",bind="+where)
@@ -141,26 +156,35 @@ func executable() string {
 }
 
 func infoMemory(n *Node, w *infoWriter) {
-	used, rss := n.usedMemory(), residentBytes()
-	n.peak.see(used)
-	peak := n.peak.max.Load()
-	w.bytes("used_memory", used)
-	w.bytes("used_memory_rss", rss)
-	w.bytes("used_memory_peak", peak)
-	w.str("used_memory_peak_perc", fmt.Sprintf("%.2f%%", 100*float64(used)/float64(max(peak, 1))))
-	dataset := n.arena.Used()
-	w.int("used_memory_overhead", used-dataset)
-	w.int("used_memory_dataset", dataset)
-	w.str("used_memory_dataset_perc", fmt.Sprintf("%.2f%%", 100*float64(dataset)/float64(max(used, 1))))
-	infoFragmentation(n, w, dataset)
+	f := n.figures(w.each)
+	w.bytes("used_memory", f.used)
+	w.bytes("used_memory_rss", f.rss)
+	w.bytes("used_memory_peak", f.peak)
+	w.percent("used_memory_peak_perc", 100*ratio(f.used, f.peak))
+	w.int("used_memory_overhead", f.overhead())
+	w.int("used_memory_startup", f.startup)
+	w.int("used_memory_dataset", f.dataset())
+	w.percent("used_memory_dataset_perc", f.datasetPercent())
+	infoFragmentation(n, w, f.arenaUsed)
+	w.int("allocator_muzzy", 0)
 	w.bytes("total_system_memory", totalMemory())
+	w.zeros("used_memory_lua", "used_memory_vm_eval")
+	w.str("used_memory_lua_human", human(0))
+	w.zeros("used_memory_scripts_eval", "number_of_cached_scripts", "number_of_functions", "number_of_libraries", "used_memory_vm_functions", "used_memory_vm_total")
+	w.str("used_memory_vm_total_human", human(0))
+	w.zeros("used_memory_functions", "used_memory_scripts")
+	w.str("used_memory_scripts_human", human(0))
 	w.bytes("maxmemory", n.cfg.get("maxmemory").int())
 	w.str("maxmemory_policy", n.cfg.get("maxmemory-policy").string())
-	w.str("mem_fragmentation_ratio", fmt.Sprintf("%.2f", float64(rss)/float64(max(used, 1))))
-	w.int("mem_fragmentation_bytes", rss-used)
+	w.ratio("rss_overhead_ratio", f.rss, f.committed)
+	w.int("rss_overhead_bytes", f.rss-f.committed)
+	w.ratio("mem_fragmentation_ratio", f.rss, f.used)
+	w.int("mem_fragmentation_bytes", f.rss-f.used)
 	infoReplicationMemory(n, w)
-	w.int("mem_clients_normal", n.shared.stats.buffers.Load())
+	w.int("mem_clients_normal", f.clients)
+	w.zeros("mem_cluster_links", "mem_aof_buffer")
 	w.str("mem_allocator", "larder-arena")
+	w.zeros("mem_overhead_db_hashtable_rehashing")
 	w.int("active_defrag_running", int64(n.defrag.Percent()))
 	w.int("lazyfree_pending_objects", int64(n.cycle.Waiting()))
 }
@@ -169,6 +193,12 @@ func infoCPU(_ *Node, w *infoWriter) {
 	sys, user := cpuSeconds()
 	w.str("used_cpu_sys", fmt.Sprintf("%.6f", sys))
 	w.str("used_cpu_user", fmt.Sprintf("%.6f", user))
+	sys, user = childCPUSeconds()
+	w.str("used_cpu_sys_children", fmt.Sprintf("%.6f", sys))
+	w.str("used_cpu_user_children", fmt.Sprintf("%.6f", user))
+	sys, user = threadCPUSeconds()
+	w.str("used_cpu_sys_main_thread", fmt.Sprintf("%.6f", sys))
+	w.str("used_cpu_user_main_thread", fmt.Sprintf("%.6f", user))
 }
 
 func infoKeyspace(n *Node, w *infoWriter) {

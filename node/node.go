@@ -11,7 +11,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -22,6 +21,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -42,14 +42,18 @@ import (
 // RedisVersion is the version of Redis whose behaviour a node shows, in INFO and to its primary.
 const RedisVersion = "7.2.4"
 
+// ValkeyVersion is the version of Valkey whose behaviour a node shows, told in INFO.
+const ValkeyVersion = "8.1.4"
+
 // Node is a running cache node.
 type Node struct {
-	cfg     *Config
-	log     *slog.Logger
-	level   slog.LevelVar
-	clock   clock.Clock
-	runID   string
-	started time.Time
+	cfg       *Config
+	log       *slog.Logger
+	level     slog.LevelVar
+	logFormat *logFormat
+	clock     clock.Clock
+	runID     string
+	started   time.Time
 
 	arena   *arena.Arena
 	space   *keyspace.Space
@@ -68,25 +72,29 @@ type Node struct {
 	adminLoop loops // its own, so that a node answers the control plane whatever its clients do
 	listeners *listeners
 
-	ctx      context.Context
-	cancel   context.CancelFunc
-	done     sync.WaitGroup
-	downMu   sync.Mutex // one shutdown at a time
-	sweeper  *sweeper
-	shutdown chan struct{} // closed once a shutdown was asked for and has done its saving
-	downOnce sync.Once
-	peak     peakMemory
-	rates    rates
+	ctx         context.Context
+	cancel      context.CancelFunc
+	done        sync.WaitGroup
+	down        shutdown
+	sweeper     *sweeper
+	peak        peakMemory
+	oom         oomScore
+	startMemory int64 // used memory before there was any data, bytes
+	loads       loadEnd
+	served      atomic.Bool // Serve has begun: the configuration's replicaof is no longer what counts
+	debug       debugState
+	rates       rates
 }
 
-// New makes a node from a configuration. It serves nobody yet: Serve does.
+// New makes a node from a configuration. It serves nobody yet, and has no data: Serve listens, and loads the snapshot.
 func New(cfg *Config, logTo io.Writer, clk clock.Clock) (*Node, error) {
-	n := &Node{cfg: cfg, clock: clk, started: clk.Now(), shutdown: make(chan struct{})}
+	n := &Node{cfg: cfg, clock: clk, started: clk.Now()}
+	n.down.done, n.loads.done = make(chan struct{}), make(chan struct{})
 	if err := checkDir(n.dir()); err != nil {
 		return nil, err
 	}
-	n.logLevel()
-	n.log = NewLog(logTo, &n.level, n.roleLetter)
+	n.log, n.logFormat = newLog(logTo, &n.level, n.roleLetter)
+	n.logSettings()
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	seed, err := randomSeeds()
 	if err != nil {
@@ -103,6 +111,8 @@ func New(cfg *Config, logTo io.Writer, clk clock.Clock) (*Node, error) {
 	if err := n.buildLoops(); err != nil {
 		return nil, err
 	}
+	n.startMemory = n.usedMemory()
+	n.engine.SetGate(engine.GateLoading, 0)
 	return n, nil
 }
 
@@ -152,7 +162,12 @@ func (n *Node) buildEngine(seed uint64, rnd *mrand.Rand) (err error) {
 		return err
 	}
 	n.engine = engine.New(engine.Config{Space: n.space, Shards: n.space.Shards(), Journal: n.journal, Table: n.table, ACL: n.acl, Clock: n.clock,
-		Memory: n.countedMemory, Flushed: n.flushed, Seed: seed, Version: RedisVersion, Evicted: n.evictedClient})
+		Memory: n.countedMemory, Flushed: n.flushed, RoleChanged: n.roleChanged, Seed: seed, Version: RedisVersion, Evicted: n.evictedClient})
+	for _, r := range n.cfg.Renames() {
+		if err := n.table.Rename(r[0], r[1]); err != nil {
+			return err
+		}
+	}
 	n.repl.Engine = n.engine
 	n.cycle, n.defrag = n.engine.NewCycle(), n.engine.NewDefragger()
 	n.shared.engine = n.engine
@@ -213,17 +228,25 @@ func (n *Node) applyLimits() {
 	n.shared.limits.Store(l)
 }
 
-// Serve opens the addresses, loads the snapshot that is there, and starts the background work. While it loads, clients can connect and are told so.
+// Serve opens the addresses, starts the background work, and loads the snapshot; until that is done clients are told LOADING. It
+// returns once they are served, or with the error that keeps the node from it. Close ends it early.
 func (n *Node) Serve() error {
-	n.engine.SetGate(engine.GateLoading, 0)
-	if err := n.open(); err != nil {
+	defer n.loads.end()
+	n.served.Store(true)
+	if err := n.adjustOOMScore(); err != nil {
+		n.log.Warn("Unable to write oom_score_adj", "error", err)
+	}
+	if err := n.openListeners(); err != nil {
 		return err
 	}
-	n.done.Add(1)
+	n.done.Add(4)
 	go func() { defer n.done.Done(); n.cron() }()
+	go func() { defer n.done.Done(); n.background() }()
+	go func() { defer n.done.Done(); n.evictor() }()
+	go func() { defer n.done.Done(); n.defragmenter() }()
 	if err := n.loadAtStart(); err != nil {
 		select {
-		case <-n.shutdown:
+		case <-n.Done():
 			return nil // told to end while it was loading
 		default:
 			return err
@@ -233,22 +256,19 @@ func (n *Node) Serve() error {
 	if f := strings.Fields(n.cfg.get("replicaof").string()); len(f) == 2 && !strings.EqualFold(f[0], "no") {
 		n.repl.Follow(f[0], atoi(f[1]))
 	}
-	n.done.Add(3)
-	go func() { defer n.done.Done(); n.background() }()
-	go func() { defer n.done.Done(); n.evictor() }()
-	go func() { defer n.done.Done(); n.defragmenter() }()
+	n.log.Info("Ready to accept connections")
 	return nil
 }
 
-// open opens all listeners.
-func (n *Node) open() error {
+// openListeners opens the admin socket first: by it a node is asked how far it is.
+func (n *Node) openListeners() error {
 	if path := n.cfg.get("admin-socket").string(); path != "" {
 		if err := n.listeners.openUnix(path, 0o600, true); err != nil {
 			return because(err, "Failed listening on admin-socket %s", path)
 		}
 	}
 	if path := n.cfg.get("unixsocket").string(); path != "" {
-		if err := n.listeners.openUnix(path, octal(n.cfg.get("unixsocketperm").string()), false); err != nil {
+		if err := n.listeners.openUnix(path, os.FileMode(n.cfg.get("unixsocketperm").int()), false); err != nil {
 			return because(err, "Failed listening on unix socket %s", path)
 		}
 	}
@@ -369,7 +389,14 @@ func checkDir(dir string) error {
 	return nil
 }
 
-func (n *Node) dir() string { return n.cfg.get("dir").string() }
+// dir is the absolute path of the folder that the node's files are in.
+func (n *Node) dir() string {
+	dir, err := filepath.Abs(n.cfg.Get("dir"))
+	if err != nil {
+		return n.cfg.Get("dir")
+	}
+	return dir
+}
 
 // tickEvery is how often pauses, waits and links are looked after.
 const tickEvery = 20 * time.Millisecond
@@ -383,6 +410,9 @@ func (n *Node) cron() {
 		case <-n.ctx.Done():
 			return
 		case <-t.C():
+		}
+		if n.engine.Asleep() || n.debug.pauseCron.Load() {
+			continue
 		}
 		now := n.clock.Now()
 		n.engine.Tick(now.UnixMilli())
@@ -404,6 +434,9 @@ func (n *Node) background() {
 			return
 		case <-t.C():
 		}
+		if n.engine.Asleep() {
+			continue
+		}
 		n.cycle.Run()
 		if runs%tidyRuns == 0 {
 			n.engine.EachShard(func(s *keyspace.Shard) bool { s.Heap().Collect(); return true })
@@ -415,13 +448,13 @@ func (n *Node) background() {
 // tidyRuns is how many runs of the expiry cycle, at limits.ActiveExpireEvery, pass before memory is looked after: about a second.
 const tidyRuns = 10
 
-// Done is closed when the node was told to shut down.
-func (n *Node) Done() <-chan struct{} { return n.shutdown }
-
 // Close ends connections and background work.
 func (n *Node) Close() {
 	n.listeners.close()
 	n.cancel()
+	if n.served.Load() {
+		<-n.loads.done
+	}
 	n.loops.close()
 	n.adminLoop.close()
 	n.repl.Close()
@@ -432,46 +465,6 @@ func (n *Node) Close() {
 		}
 	}
 	n.arena.Close()
-}
-
-// loadAtStart reads the snapshot that is there, if any.
-func (n *Node) loadAtStart() error {
-	path := filepath.Join(n.dir(), n.cfg.get("dbfilename").string())
-	f, err := os.Open(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return because(err, "Fatal error loading the DB, check server logs. Exiting")
-	}
-	defer f.Close()
-	begin := n.clock.MonoNanos()
-	size := int64(0)
-	if fi, err := f.Stat(); err == nil {
-		size = fi.Size()
-	}
-	n.progress.begin(n.clock.Now().Unix(), size)
-	ctx, cancel := context.WithCancel(n.ctx)
-	defer cancel()
-	go func() {
-		select {
-		case <-n.shutdown:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	l, err := n.load(ctx, f, n.engine.Put)
-	if err != nil {
-		n.log.Warn("Wrong or unreadable RDB file: " + err.Error())
-		return because(err, "Fatal error loading the DB, check server logs. Exiting: %s", path)
-	}
-	n.log.Info(fmt.Sprintf("Done loading RDB, keys loaded: %d, keys expired: %d.", l.keys, l.expired))
-	n.log.Info(fmt.Sprintf("DB loaded from disk: %.3f seconds", clock.SinceMono(n.clock, begin).Seconds()))
-	n.saver.loaded()
-	if l.expired == 0 {
-		n.repl.Restore(l.replID, l.replOffset, l.streamDB)
-	}
-	return nil
 }
 
 // roleLetter stands in log lines: M for a primary, S for a replica.
@@ -513,15 +506,7 @@ func (n *Node) aclHooks() acl.Hooks {
 // Log is the node's logger.
 func (n *Node) Log() *slog.Logger { return n.log }
 
-func octal(s string) os.FileMode {
-	v, _ := strconv.ParseUint(s, 8, 12) // checked when it was set
-	return os.FileMode(v)
-}
-
 func atoi(s string) int {
 	v, _ := strconv.Atoi(s) // checked when it was set
 	return v
 }
-
-// SavesAtExit: a node with save points saves when it is told to end.
-func (n *Node) SavesAtExit() bool { return n.cfg.Get("save") != "" }

@@ -549,7 +549,7 @@ func TestSaveAndLoad(t *testing.T) {
 }
 
 func TestFailedSave(t *testing.T) {
-	n := start(t, "--save", "3600 1")
+	n := start(t, "--save", "3600 1", "--enable-protected-configs", "local")
 	p := n.dial()
 	p.want("SET k v", "OK")
 	gone := filepath.Join(n.dir, "sub")

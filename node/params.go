@@ -21,36 +21,68 @@ var params = []param{
 	{name: "shared-bind", kind: kindList, def: ""}, // larder's own: addresses of bind that several nodes may hold at once
 	{name: "port", kind: kindInt, def: "6379", max: 65535},
 	{name: "unixsocket", kind: kindString, def: "", immutable: true},
-	{name: "unixsocketperm", kind: kindSpec, def: "0", immutable: true, check: checkOctal},
-	{name: "tcp-backlog", kind: kindInt, def: "511", max: noLimit, immutable: true},
+	{name: "unixsocketperm", kind: kindOctal, def: "0", max: 0o777, immutable: true},
+	{name: "socket-mark-id", kind: kindInt, def: "0", max: math.MaxUint32, only: []string{"0"}, immutable: true},
+	{name: "tcp-backlog", kind: kindInt, def: "511", max: math.MaxInt32, immutable: true, inert: "the kernel's own bound, somaxconn, is always used"},
 	{name: "tcp-keepalive", kind: kindInt, def: "300", max: math.MaxInt32},
 	{name: "timeout", kind: kindInt, def: "0", max: math.MaxInt32},
 	{name: "protected-mode", kind: kindBool, def: "yes"},
 	{name: "maxclients", kind: kindInt, def: "10000", min: 1, max: math.MaxUint32},
+	{name: "max-new-connections-per-cycle", kind: kindInt, def: "10", min: 1, max: 1000, inert: "connections are accepted beside the loops"},
+	{name: "max-new-tls-connections-per-cycle", kind: kindInt, def: "1", min: 1, max: 1000, inert: "handshakes run beside the loops"},
 	{name: "io-threads", kind: kindInt, def: "0", max: limits.MaxLoops, immutable: true}, // loops; 0: one a core
-	{name: "io-backend", kind: kindEnum, def: "auto", enum: []string{"auto", "epoll", "portable"}, immutable: true},
+	{name: "io-backend", kind: kindEnum, def: "auto", enum: []string{"auto", "epoll", "portable"}, immutable: true, hidden: true},
+	{name: "events-per-io-thread", kind: kindInt, def: "2", max: math.MaxInt32, inert: "every loop always serves its own connections"},
+	{name: "prefetch-batch-max-size", kind: kindInt, def: "16", max: 128, inert: "commands are not batched across connections"},
 	{name: "proto-max-bulk-len", kind: kindMemory, def: "512mb", min: 1 << 20, max: noLimit},
 	{name: "client-query-buffer-limit", kind: kindMemory, def: "1gb", min: 1 << 20, max: noLimit},
 	{name: "client-output-buffer-limit", kind: kindSpec, def: "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60", check: checkOutputLimits, merge: mergeOutputLimits},
-	{name: "admin-socket", kind: kindString, def: "", immutable: true}, // larder's own: the control plane's unix socket
+	{name: "client-default-resp", kind: kindInt, def: "2", min: 2, max: 3, only: []string{"2"}, immutable: true, hidden: true},
+	{name: "admin-socket", kind: kindString, def: "", immutable: true, hidden: true}, // larder's own: the control plane's unix socket
 
 	// Process.
 	{name: "daemonize", kind: kindBool, def: "no", only: []string{"no"}, immutable: true},
-	{name: "supervised", kind: kindEnum, def: "no", enum: []string{"no", "auto", "systemd", "upstart"}, only: []string{"no", "auto"}, immutable: true},
+	{name: "supervised", kind: kindEnum, def: "no", enum: []string{"upstart", "systemd", "auto", "no"}, only: []string{"no", "auto"}, immutable: true},
 	{name: "pidfile", kind: kindString, def: "", immutable: true},
 	{name: "loglevel", kind: kindEnum, def: "notice", enum: []string{"debug", "verbose", "notice", "warning", "nothing"}},
 	{name: "logfile", kind: kindString, def: "", immutable: true},
-	{name: "always-show-logo", kind: kindBool, def: "no", immutable: true},
-	{name: "dir", kind: kindString, def: "."},
+	{name: "log-format", kind: kindEnum, def: "legacy", enum: []string{"legacy", "logfmt"}},
+	{name: "log-timestamp-format", kind: kindEnum, def: "legacy", enum: []string{"legacy", "iso8601", "milliseconds"}},
+	{name: "syslog-enabled", kind: kindBool, def: "no", only: []string{"no"}, immutable: true},
+	{name: "syslog-ident", kind: kindString, def: "larder", immutable: true, inert: "there is no syslog"},
+	{name: "syslog-facility", kind: kindEnum, def: "local0", immutable: true, inert: "there is no syslog",
+		enum: []string{"user", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"}},
+	{name: "always-show-logo", kind: kindBool, def: "no", immutable: true, inert: "there is no logo"},
+	{name: "set-proc-title", kind: kindBool, def: "yes", immutable: true, inert: "the process keeps the title that it was started with"},
+	{name: "proc-title-template", kind: kindSpec, def: "{title} {listen-addr} {server-mode}", single: true, check: checkTitle, inert: "the process keeps the title that it was started with"},
+	{name: "locale-collate", kind: kindString, def: "", inert: "strings are compared byte by byte"},
+	{name: "server-cpulist", alias: "server_cpulist", kind: kindString, def: "", only: []string{""}, immutable: true},
+	{name: "bio-cpulist", alias: "bio_cpulist", kind: kindString, def: "", only: []string{""}, immutable: true},
+	{name: "aof-rewrite-cpulist", alias: "aof_rewrite_cpulist", kind: kindString, def: "", only: []string{""}, immutable: true},
+	{name: "bgsave-cpulist", alias: "bgsave_cpulist", kind: kindString, def: "", only: []string{""}, immutable: true},
+	{name: "ignore-warnings", kind: kindString, def: "", inert: "no warning ends the start"},
+	{name: "disable-thp", kind: kindBool, def: "yes", immutable: true, inert: "nothing is forked, so huge pages do no harm"},
+	{name: "oom-score-adj", kind: kindEnum, def: "no", enum: []string{"no", "yes", "relative", "absolute"}},
+	{name: "oom-score-adj-values", kind: kindSpec, def: "0 200 800", check: checkOOMScores},
+	{name: "availability-zone", kind: kindString, def: ""},
+	{name: "dir", kind: kindString, def: ".", protected: true, notLoading: true},
 	{name: "databases", kind: kindInt, def: "16", min: 1, max: limits.MaxDatabasesConfig, immutable: true},
-	{name: "hz", kind: kindInt, def: "10", max: math.MaxInt32},
-	{name: "dynamic-hz", kind: kindBool, def: "yes"},
-	{name: "activerehashing", kind: kindBool, def: "yes"},
+	{name: "hz", kind: kindInt, def: "10", max: math.MaxInt32, inert: "what is done by the clock has its own times"},
+	{name: "dynamic-hz", kind: kindBool, def: "yes", inert: "what is done by the clock has its own times"},
+	{name: "activerehashing", kind: kindBool, def: "yes", inert: "the index grows a segment at a time, with no rehash"},
 	{name: "shutdown-timeout", kind: kindInt, def: "10", max: math.MaxInt32},
+	{name: "shutdown-on-sigint", kind: kindFlags, def: "default", enum: shutdownFlags, check: checkShutdown},
+	{name: "shutdown-on-sigterm", kind: kindFlags, def: "default", enum: shutdownFlags, check: checkShutdown},
 	{name: "crash-log-enabled", kind: kindBool, def: "yes"},
+	{name: "crash-memcheck-enabled", kind: kindBool, def: "yes", inert: "a crash report has no memory test"},
+	{name: "use-exit-on-panic", kind: kindBool, def: "no", hidden: true},
+	{name: "watchdog-period", kind: kindInt, def: "0", max: math.MaxInt32, only: []string{"0"}, hidden: true},
 	{name: "enable-protected-configs", kind: kindEnum, def: "no", enum: []string{"no", "yes", "local"}, immutable: true},
 	{name: "enable-debug-command", kind: kindEnum, def: "no", enum: []string{"no", "yes", "local"}, immutable: true},
-	{name: "enable-module-command", kind: kindEnum, def: "no", enum: []string{"no", "yes", "local"}, immutable: true},
+	{name: "enable-module-command", kind: kindEnum, def: "no", enum: []string{"no", "yes", "local"}, immutable: true, inert: "there is no MODULE command"},
+	{name: "enable-debug-assert", kind: kindBool, def: "no", immutable: true, hidden: true, inert: "assertions are a matter of the build"},
+	{name: "debug-context", kind: kindString, def: "", hidden: true, inert: "larder's own tests have no use for it"},
+	{name: "extended-redis-compatibility", kind: kindBool, def: "no", inert: "larder always names itself as Redis does"},
 
 	// Memory.
 	{name: "maxmemory", kind: kindMemory, def: "0", max: noLimit},
@@ -60,11 +92,6 @@ var params = []param{
 	{name: "lfu-log-factor", kind: kindInt, def: "10", max: math.MaxInt32},
 	{name: "lfu-decay-time", kind: kindInt, def: "1", max: math.MaxInt32},
 	{name: "active-expire-effort", kind: kindInt, def: "1", min: 1, max: 10},
-	{name: "lazyfree-lazy-user-del", kind: kindBool, def: "no"},
-	{name: "lazyfree-lazy-user-flush", kind: kindBool, def: "no"},
-	{name: "lazyfree-lazy-expire", kind: kindBool, def: "no"},
-	{name: "lazyfree-lazy-server-del", kind: kindBool, def: "no"},
-	{name: "lazyfree-lazy-eviction", kind: kindBool, def: "yes"},
 	{name: "activedefrag", kind: kindBool, def: "no"},
 	{name: "active-defrag-ignore-bytes", kind: kindMemory, def: "100mb", min: 1, max: noLimit},
 	{name: "active-defrag-threshold-lower", kind: kindInt, def: "10", max: 1000},
@@ -72,27 +99,58 @@ var params = []param{
 	{name: "active-defrag-cycle-min", kind: kindInt, def: "1", min: 1, max: 99},
 	{name: "active-defrag-cycle-max", kind: kindInt, def: "25", min: 1, max: 99},
 	{name: "active-defrag-max-scan-fields", kind: kindInt, def: "1000", min: 1, max: noLimit}, // strings have none
+	{name: "jemalloc-bg-thread", kind: kindBool, def: "yes", inert: "memory comes from larder's own arena"},
+	{name: "lazyfree-lazy-user-del", kind: kindBool, def: "yes", inert: "big values are always freed in slices"},
+	{name: "lazyfree-lazy-user-flush", kind: kindBool, def: "yes", inert: "databases are always freed in slices"},
+	{name: "lazyfree-lazy-expire", kind: kindBool, def: "yes", inert: "big values are always freed in slices"},
+	{name: "lazyfree-lazy-server-del", kind: kindBool, def: "yes", inert: "big values are always freed in slices"},
+	{name: "lazyfree-lazy-eviction", kind: kindBool, def: "yes"}, // UNLINK or DEL is what replicas hear of it
+
+	// Data types. Those of types that are not built yet are kept for them.
+	{name: "list-max-listpack-size", alias: "list-max-ziplist-size", kind: kindInt, def: "-2", min: math.MinInt32, max: math.MaxInt32, inert: inertLists},
+	{name: "list-compress-depth", kind: kindInt, def: "0", max: math.MaxInt32, inert: inertLists},
+	{name: "hash-max-listpack-entries", alias: "hash-max-ziplist-entries", kind: kindInt, def: "512", max: noLimit, inert: inertHashes},
+	{name: "hash-max-listpack-value", alias: "hash-max-ziplist-value", kind: kindMemory, def: "64", max: noLimit, inert: inertHashes},
+	{name: "set-max-intset-entries", kind: kindInt, def: "512", max: noLimit, inert: inertSets},
+	{name: "set-max-listpack-entries", kind: kindInt, def: "128", max: noLimit, inert: inertSets},
+	{name: "set-max-listpack-value", kind: kindInt, def: "64", max: noLimit, inert: inertSets},
+	{name: "zset-max-listpack-entries", alias: "zset-max-ziplist-entries", kind: kindInt, def: "128", max: noLimit, inert: inertSortedSets},
+	{name: "zset-max-listpack-value", alias: "zset-max-ziplist-value", kind: kindMemory, def: "64", max: noLimit, inert: inertSortedSets},
+	{name: "stream-node-max-bytes", kind: kindMemory, def: "4kb", max: noLimit, inert: inertStreams},
+	{name: "stream-node-max-entries", kind: kindInt, def: "100", max: noLimit, inert: inertStreams},
+	{name: "hll-sparse-max-bytes", kind: kindMemory, def: "3000", max: noLimit, inert: "HyperLogLogs are not built in this version"},
+	{name: "tracking-table-max-keys", kind: kindInt, def: "1000000", max: noLimit, inert: "client tracking is not built in this version"},
+	{name: "busy-reply-threshold", alias: "lua-time-limit", kind: kindInt, def: "5000", max: noLimit, inert: "scripts are not built in this version"},
 
 	// Snapshots.
 	{name: "save", kind: kindSpec, def: "3600 1 300 100 60 10000", check: checkSave},
-	{name: "dbfilename", kind: kindSpec, def: "dump.rdb", check: checkFileName},
+	{name: "dbfilename", kind: kindSpec, def: "dump.rdb", single: true, check: checkFileName, protected: true},
 	{name: "rdbcompression", kind: kindBool, def: "yes"},
 	{name: "rdbchecksum", kind: kindBool, def: "yes", immutable: true},
 	{name: "stop-writes-on-bgsave-error", kind: kindBool, def: "yes"},
-	{name: "rdb-save-incremental-fsync", kind: kindBool, def: "yes"},
-	{name: "rdb-del-sync-files", kind: kindBool, def: "no"}, // a full resync leaves no file behind either way
-	{name: "rdb-key-save-delay", kind: kindInt, def: "0", min: math.MinInt32, max: math.MaxInt32},
-	{name: "key-load-delay", kind: kindInt, def: "0", min: math.MinInt32, max: math.MaxInt32},
-	{name: "loading-process-events-interval-bytes", kind: kindInt, def: "2097152", min: 1024, max: math.MaxInt32}, // events are processed at any time
+	{name: "rdb-save-incremental-fsync", kind: kindBool, def: "yes", inert: "a snapshot is synced once, before it gets its name"},
+	{name: "rdb-del-sync-files", kind: kindBool, def: "no", inert: "a full resync leaves no file behind either way"},
+	{name: "rdb-key-save-delay", kind: kindInt, def: "0", min: math.MinInt32, max: math.MaxInt32, hidden: true},
+	{name: "key-load-delay", kind: kindInt, def: "0", min: math.MinInt32, max: math.MaxInt32, hidden: true},
+	{name: "loading-process-events-interval-bytes", kind: kindInt, def: "2097152", min: 1024, max: math.MaxInt32, hidden: true, inert: "the loops serve clients while data is loaded"},
 	{name: "sanitize-dump-payload", kind: kindEnum, def: "no", enum: []string{"no", "yes", "clients"}},
-	{name: "appendonly", kind: kindBool, def: "no", only: []string{"no"}},
-	{name: "appendfsync", kind: kindEnum, def: "everysec", enum: []string{"everysec", "always", "no"}},
-	{name: "no-appendfsync-on-rewrite", kind: kindBool, def: "no"},
+	{name: "appendonly", kind: kindBool, def: "no", only: []string{"no"}, notLoading: true},
+	{name: "appendfilename", kind: kindSpec, def: "appendonly.aof", single: true, check: checkAOFName, immutable: true, inert: inertAOF},
+	{name: "appenddirname", kind: kindSpec, def: "appendonlydir", single: true, check: checkAOFName, immutable: true, inert: inertAOF},
+	{name: "appendfsync", kind: kindEnum, def: "everysec", enum: []string{"everysec", "always", "no"}, inert: inertAOF},
+	{name: "no-appendfsync-on-rewrite", kind: kindBool, def: "no", inert: inertAOF},
+	{name: "aof-rewrite-incremental-fsync", kind: kindBool, def: "yes", inert: inertAOF},
+	{name: "aof-load-truncated", kind: kindBool, def: "yes", inert: inertAOF},
+	{name: "aof-use-rdb-preamble", kind: kindBool, def: "yes", inert: inertAOF},
+	{name: "aof-timestamp-enabled", kind: kindBool, def: "no", inert: inertAOF},
+	{name: "aof-disable-auto-gc", kind: kindBool, def: "no", hidden: true, inert: inertAOF},
+	{name: "auto-aof-rewrite-percentage", kind: kindInt, def: "100", max: math.MaxInt32, inert: inertAOF},
+	{name: "auto-aof-rewrite-min-size", kind: kindMemory, def: "64mb", max: noLimit, inert: inertAOF},
 
 	// Replication.
 	{name: "replicaof", alias: "slaveof", kind: kindSpec, def: "", immutable: true, check: checkReplicaof},
-	{name: "masteruser", kind: kindString, def: "", secret: true},
-	{name: "masterauth", kind: kindString, def: "", secret: true},
+	{name: "primaryuser", alias: "masteruser", kind: kindString, def: "", secret: true},
+	{name: "primaryauth", alias: "masterauth", kind: kindString, def: "", secret: true},
 	{name: "replica-serve-stale-data", alias: "slave-serve-stale-data", kind: kindBool, def: "yes"},
 	{name: "replica-read-only", alias: "slave-read-only", kind: kindBool, def: "yes"},
 	{name: "replica-priority", alias: "slave-priority", kind: kindInt, def: "100", max: math.MaxInt32},
@@ -102,11 +160,11 @@ var params = []param{
 	{name: "repl-diskless-sync-delay", kind: kindInt, def: "0", max: math.MaxInt32},
 	{name: "repl-diskless-sync-max-replicas", kind: kindInt, def: "0", max: math.MaxInt32},
 	{name: "repl-diskless-load", kind: kindEnum, def: "disabled", enum: []string{"disabled", "on-empty-db", "swapdb", "flush-before-load"}},
-	{name: "dual-channel-replication-enabled", kind: kindBool, def: "no"}, // accepted: what REPLCONF capa negotiates is the one channel
+	{name: "dual-channel-replication-enabled", kind: kindBool, def: "no", inert: "a full resync comes over the one link"},
 	{name: "replica-announced", kind: kindBool, def: "yes"},
-	{name: "replica-lazy-flush", alias: "slave-lazy-flush", kind: kindBool, def: "yes"},
+	{name: "replica-lazy-flush", alias: "slave-lazy-flush", kind: kindBool, def: "yes", inert: "databases are always freed in slices"},
 	{name: "replica-ignore-maxmemory", alias: "slave-ignore-maxmemory", kind: kindBool, def: "yes"},
-	{name: "replica-ignore-disk-write-errors", kind: kindBool, def: "no"}, // a replica obeys its primary, whatever its disk does
+	{name: "replica-ignore-disk-write-errors", kind: kindBool, def: "no", inert: "a replica obeys its primary, whatever its disk does"},
 	{name: "repl-disable-tcp-nodelay", kind: kindBool, def: "no"},
 	{name: "repl-backlog-size", kind: kindMemory, def: "10mb", min: 1, max: noLimit},
 	{name: "repl-backlog-ttl", kind: kindInt, def: "3600", max: math.MaxInt32},
@@ -114,14 +172,42 @@ var params = []param{
 	{name: "repl-ping-replica-period", alias: "repl-ping-slave-period", kind: kindInt, def: "10", min: 1, max: math.MaxInt32},
 	{name: "min-replicas-to-write", alias: "min-slaves-to-write", kind: kindInt, def: "0", max: math.MaxInt32},
 	{name: "min-replicas-max-lag", alias: "min-slaves-max-lag", kind: kindInt, def: "10", max: math.MaxInt32},
+	{name: "propagation-error-behavior", kind: kindEnum, def: "ignore", enum: []string{"ignore", "panic", "panic-on-replicas"}, inert: "a command of the stream that fails is logged"},
 
 	// Security.
 	{name: "requirepass", kind: kindString, def: "", secret: true},
 	{name: "user", kind: kindList, def: "", secret: true, immutable: true},
-	{name: "hidden-users", kind: kindList, def: "", immutable: true}, // larder's own: users whom ACL LIST does not show
+	{name: "hidden-users", kind: kindList, def: "", immutable: true, hidden: true}, // larder's own: users whom ACL LIST does not show
 	{name: "aclfile", kind: kindString, def: "", only: []string{""}, immutable: true},
+	{name: "acl-pubsub-default", kind: kindEnum, def: "resetchannels", enum: []string{"allchannels", "resetchannels"}, only: []string{"resetchannels"}},
 	{name: "acllog-max-len", kind: kindInt, def: "128", max: math.MaxInt32},
-	{name: "hide-user-data-from-log", kind: kindBool, def: "yes"},
+	{name: "hide-user-data-from-log", kind: kindBool, def: "yes", inert: "no user data is logged"},
+
+	// Cluster mode, which is not built in this version.
+	{name: "cluster-enabled", kind: kindBool, def: "no", only: []string{"no"}, immutable: true},
+	{name: "cluster-config-file", kind: kindString, def: "nodes.conf", immutable: true, inert: inertCluster},
+	{name: "cluster-port", kind: kindInt, def: "0", max: 65535, immutable: true, inert: inertCluster},
+	{name: "cluster-node-timeout", kind: kindInt, def: "15000", max: noLimit, inert: inertCluster},
+	{name: "cluster-ping-interval", kind: kindInt, def: "0", max: noLimit, hidden: true, inert: inertCluster},
+	{name: "cluster-announce-ip", kind: kindString, def: "", inert: inertCluster},
+	{name: "cluster-announce-client-ipv4", kind: kindString, def: "", inert: inertCluster},
+	{name: "cluster-announce-client-ipv6", kind: kindString, def: "", inert: inertCluster},
+	{name: "cluster-announce-port", kind: kindInt, def: "0", max: 65535, inert: inertCluster},
+	{name: "cluster-announce-bus-port", kind: kindInt, def: "0", max: 65535, inert: inertCluster},
+	{name: "cluster-announce-tls-port", kind: kindInt, def: "0", max: 65535, inert: inertCluster},
+	{name: "cluster-announce-hostname", kind: kindString, def: "", inert: inertCluster},
+	{name: "cluster-announce-human-nodename", kind: kindString, def: "", inert: inertCluster},
+	{name: "cluster-preferred-endpoint-type", kind: kindEnum, def: "ip", enum: []string{"ip", "hostname", "unknown-endpoint"}, inert: inertCluster},
+	{name: "cluster-migration-barrier", kind: kindInt, def: "1", max: math.MaxInt32, inert: inertCluster},
+	{name: "cluster-replica-validity-factor", alias: "cluster-slave-validity-factor", kind: kindInt, def: "10", max: math.MaxInt32, inert: inertCluster},
+	{name: "cluster-replica-no-failover", alias: "cluster-slave-no-failover", kind: kindBool, def: "no", inert: inertCluster},
+	{name: "cluster-require-full-coverage", kind: kindBool, def: "yes", inert: inertCluster},
+	{name: "cluster-allow-reads-when-down", kind: kindBool, def: "no", inert: inertCluster},
+	{name: "cluster-allow-pubsubshard-when-down", kind: kindBool, def: "yes", inert: inertCluster},
+	{name: "cluster-allow-replica-migration", kind: kindBool, def: "yes", inert: inertCluster},
+	{name: "cluster-link-sendbuf-limit", kind: kindMemory, def: "0", max: noLimit, inert: inertCluster},
+	{name: "cluster-blacklist-ttl", kind: kindInt, def: "60", max: noLimit, inert: inertCluster},
+	{name: "cluster-slot-stats-enabled", kind: kindBool, def: "no", inert: inertCluster},
 
 	// What is noted of commands.
 	{name: "slowlog-log-slower-than", alias: "commandlog-execution-slower-than", kind: kindInt, def: "10000", min: -1, max: noLimit},
@@ -136,17 +222,103 @@ var params = []param{
 	{name: "maxmemory-clients", kind: kindSpec, def: "0", check: checkClientMemory, merge: mergeClientMemory},
 
 	// What exists only in its off position so far.
-	{name: "cluster-enabled", kind: kindBool, def: "no", only: []string{"no"}, immutable: true},
-	{name: "notify-keyspace-events", kind: kindString, def: "", only: []string{""}},
+	{name: "notify-keyspace-events", kind: kindSpec, def: "", single: true, check: checkEvents, merge: mergeEvents, inert: "publish and subscribe is not built in this version"},
 	{name: "tls-port", kind: kindInt, def: "0", max: 65535, only: []string{"0"}},
 }
 
-func checkOctal(s string) error {
-	if _, err := strconv.ParseUint(s, 8, 12); err != nil {
-		return fmt.Errorf("argument must be an octal number such as 700")
+// Why a parameter is accepted and has no effect, where many share the reason.
+const (
+	inertLists      = "lists are not built in this version"
+	inertHashes     = "hashes are not built in this version"
+	inertSets       = "sets are not built in this version"
+	inertSortedSets = "sorted sets are not built in this version"
+	inertStreams    = "streams are not built in this version"
+	inertAOF        = "the append only file is not built in this version"
+	inertCluster    = "cluster mode is not built in this version"
+)
+
+// shutdownFlags are the words of shutdown-on-sigterm, in the order in which CONFIG GET tells them.
+var shutdownFlags = []string{"default", "save", "nosave", "now", "force"}
+
+func checkShutdown(s string) error {
+	f := strings.Fields(s)
+	if contains(f, "save") && contains(f, "nosave") {
+		return redisText("shutdown options SAVE and NOSAVE can't be used simultaneously")
 	}
 	return nil
 }
+
+// checkAOFName: these are names within dir.
+func checkAOFName(s string) error {
+	if s == "" {
+		return redisText("appendfilename can't be empty")
+	}
+	if strings.ContainsRune(s, '/') {
+		return redisText("appendfilename can't be a path, just a filename")
+	}
+	return nil
+}
+
+// checkTitle: the variables in braces are those that Redis has.
+func checkTitle(s string) error {
+	for rest := s; ; {
+		_, after, ok := strings.Cut(rest, "{")
+		if !ok {
+			return nil
+		}
+		name, tail, ok := strings.Cut(after, "}")
+		if !ok || !contains([]string{"title", "listen-addr", "server-mode", "port", "tls-port", "unixsocket", "config-file"}, name) {
+			return redisText("template format is invalid or contains unknown variables")
+		}
+		rest = tail
+	}
+}
+
+// eventClasses are the letters of notify-keyspace-events in the order in which CONFIG GET tells them: those of A, then the others.
+const eventClasses, otherEvents = "g$lshzxetd", "nKEm"
+
+func checkEvents(s string) error {
+	if strings.Trim(s, "A"+eventClasses+otherEvents) != "" {
+		return redisText("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.")
+	}
+	return nil
+}
+
+// mergeEvents brings a value into its one form; what was before does not count.
+func mergeEvents(_, s string) string {
+	var out strings.Builder
+	all := true
+	for _, c := range eventClasses {
+		all = all && strings.ContainsRune(s, c)
+	}
+	if all = all || strings.Contains(s, "A"); all {
+		out.WriteByte('A')
+	}
+	for _, c := range eventClasses + otherEvents {
+		if strings.ContainsRune(s, c) && !(all && strings.ContainsRune(eventClasses, c)) {
+			out.WriteRune(c)
+		}
+	}
+	return out.String()
+}
+
+// parseOOMScores are the scores of a primary, of a replica, and of Redis' background children, which larder has none of.
+func parseOOMScores(s string) (out [3]int, err error) {
+	f := strings.Fields(s)
+	if len(f) != len(out) {
+		return out, redisText("wrong number of arguments")
+	}
+	for i, w := range f {
+		n, err := strconv.Atoi(w)
+		if err != nil || n < -2000 || n > 2000 {
+			return out, redisText("Invalid oom-score-adj-values, elements must be between -2000 and 2000.")
+		}
+		out[i] = n
+	}
+	return out, nil
+}
+
+func checkOOMScores(s string) error { _, err := parseOOMScores(s); return err }
 
 func checkFileName(s string) error {
 	if strings.ContainsRune(s, '/') {
@@ -182,15 +354,16 @@ func checkReplicaof(s string) error {
 		return nil
 	}
 	f := strings.Fields(s)
-	if len(f) == 2 {
-		if strings.EqualFold(f[0], "no") && strings.EqualFold(f[1], "one") {
-			return nil
-		}
-		if p, err := strconv.Atoi(f[1]); err == nil && p >= 0 && p <= 65535 {
-			return nil
-		}
+	if len(f) != 2 {
+		return redisText("wrong number of arguments")
 	}
-	return redisText("Invalid master port")
+	if strings.EqualFold(f[0], "no") && strings.EqualFold(f[1], "one") {
+		return nil
+	}
+	if p, err := strconv.Atoi(f[1]); err == nil && p >= 0 && p <= 65535 {
+		return nil
+	}
+	return redisText("Invalid primary port")
 }
 
 // outputLimit bounds the unsent output of a class of clients.

@@ -183,6 +183,13 @@ func (m *Manager) Restore(replID string, offset int64, streamDB int) {
 	m.Journal.SetSelectedDB(streamDB)
 }
 
+// ChangeID begins a new history, which continues none: DEBUG CHANGE-REPL-ID. Replicas that come back need all data.
+func (m *Manager) ChangeID() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.history = NewHistory(m.newIDLocked())
+}
+
 // newID makes the name of a history.
 func (m *Manager) newID() string {
 	m.mu.Lock()

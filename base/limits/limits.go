@@ -67,6 +67,8 @@ const (
 	// MaxDatabasesConfig is the largest value of `databases`; DatabasesDefault its default.
 	MaxDatabasesConfig = 16_384
 	DatabasesDefault   = 16
+	// MaxConfigIncludes is how deep configuration files may include one another.
+	MaxConfigIncludes = 16
 	// MaxClientNameBytes is the longest name that CLIENT SETNAME and SETINFO take.
 	MaxClientNameBytes = 64 * KiB
 	// MaxQueuedCommands and MaxQueuedBytes bound what one MULTI may queue.

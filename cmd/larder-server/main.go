@@ -18,7 +18,7 @@ import (
 )
 
 const usage = `Usage: larder-server [CONFIG_FILE] [--option value …]
-       larder-server -            reads the configuration from standard input
+       larder-server [CONFIG_FILE] -   reads configuration from standard input too
        larder-server check-rdb FILE
        larder-server --version | --help
 
@@ -53,22 +53,30 @@ func run(args []string) int {
 	return serve(cfg)
 }
 
-// configure reads the file, if there is one, and then the options.
+// configure reads the file, if there is one, then standard input, if it is asked for by a first or last "-", and then the options.
 func configure(args []string) (*node.Config, error) {
 	cfg := node.NewConfig()
-	if len(args) > 0 && !strings.HasPrefix(args[0], "--") {
-		if args[0] == "-" {
-			b, err := io.ReadAll(os.Stdin)
-			if err != nil {
-				return nil, err
-			}
-			if err := cfg.LoadText(string(b)); err != nil {
-				return nil, err
-			}
-		} else if err := cfg.LoadFile(args[0]); err != nil {
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		if err := cfg.LoadFile(args[0]); err != nil {
 			return nil, err
 		}
 		args = args[1:]
+	}
+	stdin := false
+	if len(args) > 0 && args[0] == "-" {
+		stdin, args = true, args[1:]
+	}
+	if last := len(args) - 1; last >= 0 && args[last] == "-" {
+		stdin, args = true, args[:last]
+	}
+	if stdin {
+		b, err := io.ReadAll(os.Stdin)
+		if err != nil {
+			return nil, err
+		}
+		if err := cfg.LoadText(string(b)); err != nil {
+			return nil, err
+		}
 	}
 	return cfg, cfg.LoadArgs(args)
 }
@@ -97,35 +105,73 @@ func serve(cfg *node.Config) int {
 		return 1
 	}
 	fmt.Fprintf(out, "larder-server %s, PID: %d, port %s\n", node.RedisVersion, os.Getpid(), cfg.Get("port"))
-	n.Log().Info("Server initialized", "PID", os.Getpid())
-	if err := n.Serve(); err != nil {
+	n.Log().Info(fmt.Sprintf("larder-server %s, PID: %d", node.RedisVersion, os.Getpid()))
+	if err := n.CrashTo(out); err != nil {
+		n.Log().Warn("A crash will not be reported in the log", "error", err)
+	}
+	n.Log().Info("Server initialized")
+	removePID := writePID(cfg.Path("pidfile"))
+	defer removePID()
+	if err := wait(n); err != nil {
 		n.Log().Warn(err.Error())
 		return 1
 	}
-	n.Log().Info("Ready to accept connections")
-	removePID := writePID(cfg.Get("pidfile"))
-	defer removePID()
-	wait(n)
 	n.Close()
 	n.Log().Warn("larder-server is now ready to exit, bye bye...")
 	return 0
 }
 
-// wait returns when the node has shut down.
-func wait(n *node.Node) {
-	sig := make(chan os.Signal, 2)
-	signal.Notify(sig, syscall.SIGTERM, syscall.SIGINT)
+// wait serves until the node has shut down, or can't serve.
+func wait(n *node.Node) error {
+	sig := make(chan os.Signal, 4)
+	signal.Notify(sig, syscall.SIGTERM, syscall.SIGINT, syscall.SIGABRT, syscall.SIGALRM)
+	failed := make(chan error, 1)
+	go func() {
+		if err := n.Serve(); err != nil {
+			failed <- err
+		}
+	}()
 	for {
 		select {
 		case <-n.Done():
-			return
+			return nil
+		case err := <-failed:
+			if !n.Ending() {
+				return err
+			} // else the load was cut short by the shutdown
 		case s := <-sig:
-			n.Log().Warn("Received " + s.String() + ", scheduling shutdown...")
-			if n.Shutdown(n.SavesAtExit(), false, false) == nil {
-				return
-			}
+			signalled(n, s)
 		}
 	}
+}
+
+// signalled obeys a signal.
+func signalled(n *node.Node, s os.Signal) {
+	param := "shutdown-on-sigterm"
+	switch s {
+	case syscall.SIGALRM:
+		n.Log().Warn("Received SIGALRM")
+		n.Stacks()
+		return
+	case syscall.SIGABRT:
+		n.Report(fmt.Sprintf("larder-server crashed by signal: %d", s))
+		signal.Reset(s)
+		if p, err := os.FindProcess(os.Getpid()); err == nil {
+			p.Signal(s)
+		}
+		return
+	case syscall.SIGINT:
+		if n.Ending() {
+			n.Log().Warn("You insist... exiting now.")
+			n.AbortSave()
+			os.Exit(1)
+		}
+		param = "shutdown-on-sigint"
+		n.Log().Warn("Received SIGINT scheduling shutdown...")
+	default:
+		n.Log().Warn("Received SIGTERM scheduling shutdown...")
+	}
+	go n.Signalled(param) // it logs what keeps it from ending
 }
 
 // tuneRuntime: the loops sit on their own threads; beside them goroutines must find a processor. Nearly nothing of a node is on

@@ -87,6 +87,25 @@ func (c *Command) check() error {
 	return nil
 }
 
+// Rename makes a command findable under another name only, or, if that is "", not at all; its subcommands go with it. In
+// statistics and access rules it keeps its own name. It is for rename-command, before the table is used.
+func (t *Table) Rename(from, to string) error {
+	from, to = strings.ToLower(from), strings.ToLower(to)
+	c := t.byName[from]
+	if c == nil {
+		return fmt.Errorf("rename-command: there is no command '%s'", from)
+	}
+	delete(t.byName, from)
+	if to == "" {
+		return nil
+	}
+	if t.byName[to] != nil {
+		return fmt.Errorf("rename-command: the target command name '%s' already exists", to)
+	}
+	t.byName[to] = c
+	return nil
+}
+
 // Lookup finds a command by name, whatever the case. It does not allocate.
 func (t *Table) Lookup(name []byte) *Command {
 	var buf [32]byte

@@ -1,0 +1,241 @@
+package node
+
+import (
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+
+	"github.com/larder-cache/larder/commands/glob"
+	"github.com/larder-cache/larder/commands/spec"
+	"github.com/larder-cache/larder/engine"
+)
+
+func configHelp(c *spec.Call) {
+	c.Help("GET <pattern>", "    Return parameters matching the glob-like <pattern> and their values.",
+		"SET <directive> <value>", "    Set the configuration <directive> to <value>.",
+		"RESETSTAT", "    Reset statistics reported by the INFO command.",
+		"REWRITE", "    Rewrite the configuration file.")
+}
+
+func (n *Node) configGet(c *spec.Call) {
+	found := map[string]*value{}
+	for _, pattern := range c.Args[2:] {
+		if name := string(pattern); !strings.ContainsAny(name, "[*?") {
+			if v := n.cfg.byName[strings.ToLower(name)]; v != nil && !neverShown(v.p) {
+				found[name] = v
+			}
+			continue
+		}
+		for name, v := range n.cfg.byName {
+			if !v.p.hidden && !neverShown(v.p) && glob.Match(pattern, []byte(name), true) {
+				found[name] = v
+			}
+		}
+	}
+	names := make([]string, 0, len(found))
+	for name := range found {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	c.Out.Map(len(names))
+	for _, name := range names {
+		c.Out.BulkString(name)
+		c.Out.BulkString(n.shown(found[name]))
+	}
+}
+
+// neverShown: users with their passwords are ACL LIST's business.
+func neverShown(p *param) bool { return p.name == "user" }
+
+// shown is a parameter's value as CONFIG GET and CONFIG REWRITE tell it.
+func (n *Node) shown(v *value) string {
+	switch v.p.name {
+	case "dir":
+		return n.dir()
+	case "replicaof":
+		if f := n.repl.Status().Following; f != nil {
+			return f.Host + " " + strconv.Itoa(f.Port)
+		}
+		if n.served.Load() {
+			return ""
+		}
+	}
+	return v.string()
+}
+
+// setting is one pair of a CONFIG SET.
+type setting struct {
+	v   *value
+	val string
+}
+
+// configSet sets all of the parameters given, or none.
+func (n *Node) configSet(c *spec.Call) {
+	if len(c.Args)%2 != 0 {
+		c.Out.Error(spec.ErrSyntax)
+		return
+	}
+	n.cfg.mu.Lock()
+	defer n.cfg.mu.Unlock()
+	settings, msg := n.settings(c)
+	if msg != "" {
+		c.Out.Error(msg)
+		return
+	}
+	old := make([]string, len(settings))
+	for i, s := range settings {
+		old[i] = s.v.string()
+	}
+	restore := func(upTo int) {
+		for i := range settings[:upTo] {
+			settings[i].v.set(old[i]) // it was good before
+		}
+	}
+	changed := map[string]bool{}
+	for i, s := range settings {
+		if err := s.v.set(s.val); err != nil {
+			restore(i)
+			c.Out.Error(setFailed(s.v.p.name, err.Error()))
+			return
+		}
+		changed[s.v.p.name] = true
+	}
+	if name, err := n.apply(changed); err != nil {
+		restore(len(settings))
+		n.apply(changed)
+		c.Out.Error(setFailed(name, err.Error()))
+		return
+	}
+	c.Out.OK()
+}
+
+func setFailed(name, why string) string {
+	return "ERR CONFIG SET failed (possibly related to argument '" + name + "') - " + why
+}
+
+// settings reads the pairs, and says what refuses one before any is set.
+func (n *Node) settings(c *spec.Call) (out []setting, msg string) {
+	for i := 2; i+1 < len(c.Args); i += 2 {
+		name := string(c.Args[i])
+		v := n.cfg.byName[strings.ToLower(name)]
+		if v == nil {
+			return nil, "ERR Unknown option or number of arguments for CONFIG SET - '" + name + "'"
+		}
+		switch {
+		case v.p.immutable:
+			return nil, setFailed(name, "can't set immutable config")
+		case v.p.protected && !n.permitted(c, "enable-protected-configs"):
+			return nil, setFailed(name, "can't set protected config")
+		case v.p.notLoading && n.loading():
+			return nil, "LOADING Redis is loading the dataset in memory"
+		case slices.ContainsFunc(out, func(s setting) bool { return s.v == v }):
+			return nil, setFailed(name, "duplicate parameter")
+		}
+		out = append(out, setting{v, string(c.Args[i+1])})
+	}
+	return out, ""
+}
+
+// permitted reports whether who calls may use what a parameter such as enable-debug-command guards: all, none, or those on this
+// machine. The control plane, which started the process, always may.
+func (n *Node) permitted(c *spec.Call, guard string) bool {
+	cl, ok := c.Session.(*engine.Client)
+	if ok && cl.Admin() {
+		return true
+	}
+	switch n.cfg.Get(guard) {
+	case "yes":
+		return true
+	case "local":
+		return ok && localAddr(cl.Conn().RemoteAddr())
+	}
+	return false
+}
+
+// localAddr: a unix socket, or this machine's loopback.
+func localAddr(addr string) bool {
+	return strings.HasPrefix(addr, "/") || strings.HasPrefix(addr, "127.") || strings.HasPrefix(addr, "[::1]:")
+}
+
+// apply carries changed parameters into effect; most are read where they matter.
+func (n *Node) apply(changed map[string]bool) (string, error) {
+	if changed["oom-score-adj"] || changed["oom-score-adj-values"] {
+		if err := n.adjustOOMScore(); err != nil {
+			n.log.Warn("Unable to write oom_score_adj", "error", err)
+			return "oom-score-adj", redisText("Failed to set current oom_score_adj. Check server logs.")
+		}
+	}
+	if changed["bind"] || changed["port"] || changed["shared-bind"] {
+		name := "bind"
+		if changed["port"] {
+			name = "port"
+		}
+		if err := n.listen(); err != nil {
+			n.log.Warn(err.Error())
+			return name, because(err, "Unable to listen on this %s", name)
+		}
+	}
+	if changed["dir"] {
+		if err := checkDir(n.dir()); err != nil {
+			return "dir", err
+		}
+	}
+	n.applyQuietly(changed)
+	return "", nil
+}
+
+// applyQuietly is the part of apply that can't fail.
+func (n *Node) applyQuietly(changed map[string]bool) {
+	if changed["proto-max-bulk-len"] || changed["client-query-buffer-limit"] || changed["client-output-buffer-limit"] {
+		n.applyLimits()
+	}
+	if changed["replica-read-only"] || changed["replica-serve-stale-data"] || changed["client-output-buffer-limit"] ||
+		changed["min-replicas-to-write"] || changed["min-replicas-max-lag"] {
+		n.repl.ApplySettings()
+	}
+	if changed["save"] || changed["stop-writes-on-bgsave-error"] {
+		n.saver.gate()
+	}
+	if changed["requirepass"] {
+		n.acl.SetDefaultPassword(n.cfg.get("requirepass").string())
+	}
+	if changed["repl-backlog-size"] {
+		n.journal.SetBacklog(n.cfg.get("repl-backlog-size").int())
+	}
+	n.changedMemory(changed)
+	if changed["acllog-max-len"] {
+		n.acl.SetLogMax(int(n.cfg.get("acllog-max-len").int()))
+	}
+	if changed["loglevel"] || changed["log-format"] || changed["log-timestamp-format"] {
+		n.logSettings()
+	}
+	n.observe()
+}
+
+func (n *Node) configResetStat(c *spec.Call) {
+	n.engine.ResetStats()
+	n.shared.stats.reset()
+	n.repl.ResetCounts()
+	n.rates.reset()
+	n.defrag.ResetStats()
+	c.Out.OK()
+}
+
+func (n *Node) configRewrite(c *spec.Call) { n.rewriteConfig(c, false) }
+
+func (n *Node) rewriteConfig(c *spec.Call, all bool) {
+	n.cfg.mu.Lock()
+	defer n.cfg.mu.Unlock()
+	if n.cfg.file == "" {
+		c.Out.Error("ERR The server is running without a config file")
+		return
+	}
+	if err := n.rewriteFile(n.cfg.file, all); err != nil {
+		n.log.Warn("CONFIG REWRITE failed: " + err.Error())
+		c.Out.Error("ERR Rewriting config file: " + err.Error())
+		return
+	}
+	n.log.Info("CONFIG REWRITE executed with success.")
+	c.Out.OK()
+}

@@ -1,0 +1,70 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/larder-cache/larder/base/clock"
+)
+
+// loadEnd says when the load at the start is over.
+type loadEnd struct {
+	done chan struct{} // closed when Serve has loaded what there was, or failed
+	once sync.Once
+}
+
+func (e *loadEnd) end() { e.once.Do(func() { close(e.done) }) }
+
+// loadAtStart reads the snapshot that is there, if any.
+func (n *Node) loadAtStart() error {
+	path := filepath.Join(n.dir(), n.cfg.get("dbfilename").string())
+	l, err := n.loadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		n.log.Warn("Wrong or unreadable RDB file: " + err.Error())
+		return because(err, "Fatal error loading the DB, check server logs. Exiting: %s", path)
+	}
+	n.saver.loaded()
+	if l.expired == 0 {
+		n.repl.Restore(l.replID, l.replOffset, l.streamDB)
+	}
+	return nil
+}
+
+// loadFile adds a snapshot's keys, and keeps count for INFO. The loading gate is set. A shutdown ends it early.
+func (n *Node) loadFile(path string) (loaded, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return loaded{}, err
+	}
+	defer f.Close()
+	size := int64(0)
+	if fi, err := f.Stat(); err == nil {
+		size = fi.Size()
+	}
+	ctx, cancel := context.WithCancel(n.ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-n.Done():
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	begin := n.clock.MonoNanos()
+	n.progress.begin(n.clock.Now().Unix(), size)
+	n.log.Info("Loading DB in memory from " + path)
+	l, err := n.load(ctx, f, n.engine.Put)
+	if err != nil {
+		return l, err
+	}
+	n.log.Info(fmt.Sprintf("Done loading RDB, keys loaded: %d, keys expired: %d.", l.keys, l.expired))
+	n.log.Info(fmt.Sprintf("DB loaded from disk: %.3f seconds", clock.SinceMono(n.clock, begin).Seconds()))
+	return l, nil
+}
