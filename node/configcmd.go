@@ -166,15 +166,8 @@ func (n *Node) apply(changed map[string]bool) (string, error) {
 			return "oom-score-adj", redisText("Failed to set current oom_score_adj. Check server logs.")
 		}
 	}
-	if changed["bind"] || changed["port"] || changed["shared-bind"] {
-		name := "bind"
-		if changed["port"] {
-			name = "port"
-		}
-		if err := n.listen(); err != nil {
-			n.log.Warn(err.Error())
-			return name, because(err, "Unable to listen on this %s", name)
-		}
+	if name, err := n.applyNetwork(changed); err != nil {
+		return name, err
 	}
 	if changed["dir"] {
 		if err := checkDir(n.dir()); err != nil {

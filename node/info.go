@@ -135,9 +135,8 @@ func infoServer(n *Node, w *infoWriter) {
 	if until := n.shutdownUntil(); until > 0 {
 		w.int("shutdown_in_milliseconds", max(until-now.UnixMilli(), 0))
 	}
-	for i, addr := range n.listeners.addrs() {
-		kind, where, _ := strings.Cut(addr, " ")
-		w.str("listener"+strconv.Itoa(i), "name="+kind+",bind="+where)
+	for i, line := range n.listeners.info() {
+		w.str("listener"+strconv.Itoa(i), line)
 	}
 }
 

@@ -5,10 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
+	"os/user"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -16,36 +23,46 @@ import (
 // listener is one address that clients come in at.
 type listener struct {
 	net.Listener
-	key   string // "tcp 127.0.0.1:6379", "unix /path"
-	path  string // of a unix socket
+	addr  string      // "127.0.0.1:6379", or a unix socket's path
+	path  string      // of a unix socket
+	tls   atomic.Bool // whether those who come in have to shake hands
 	admin bool
 }
 
-// listeners are the addresses that a node serves. They change at run time: by bind and port, one set for another.
+// address is where a node is to listen on TCP.
+type address struct {
+	addr     string // "127.0.0.1:6379", "[::]:6379"
+	tls      bool
+	optional bool // may be missing on this machine
+	shared   bool // may be held by several nodes at once
+}
+
+// listeners are the addresses that a node serves. They change at run time: by bind, port and tls-port, one set for another.
 type listeners struct {
-	accept func(nc net.Conn, ln *listener) // takes a connection over
-	pause  func()                          // waits a moment, when no connection can be accepted
-	mu     sync.Mutex
-	open   map[string]*listener
-	done   sync.WaitGroup
+	accept  func(nc net.Conn, ln *listener) // takes a connection over
+	pause   func()                          // waits a moment, when no connection can be accepted
+	backlog int                             // tcp-backlog
+	mu      sync.Mutex
+	open    map[string]*listener // by addr
+	done    sync.WaitGroup
 }
 
-func newListeners(accept func(net.Conn, *listener), pause func()) *listeners {
-	return &listeners{accept: accept, pause: pause, open: map[string]*listener{}}
+func newListeners(accept func(net.Conn, *listener), pause func(), backlog int) *listeners {
+	return &listeners{accept: accept, pause: pause, backlog: backlog, open: map[string]*listener{}}
 }
 
-// tcpKeys are the keys of the addresses that bind and port stand for. "*" is every IPv4 address and "::*" every IPv6 one;
-// a leading "-" makes an address one that may be missing. Beyond redis.conf, an address may have a port of its own
-// (127.0.0.1:7001, [::1]:7001); with port 0 nothing is open all the same.
-func tcpKeys(bind []string, port int) (keys []string, optional map[string]bool, err error) {
-	optional = map[string]bool{}
-	if port == 0 {
-		return nil, optional, nil
-	}
+// ports are a node's two TCP ports; 0: none.
+type ports struct{ plain, tls int }
+
+// addresses are what bind and the ports stand for. "*" is every IPv4 address and "::*" every IPv6 one; a leading "-" makes an
+// address one that may be missing. Beyond redis.conf, an address may have a port of its own (127.0.0.1:7001, [::1]:7001): it is
+// the plain port's if there is one, else the TLS port's. With both ports 0 nothing is open all the same.
+func addresses(bind []string, p ports) ([]address, error) {
+	var out []address
 	for _, b := range bind {
-		missing := false
+		a := address{}
 		if len(b) > 0 && b[0] == '-' {
-			missing, b = true, b[1:]
+			a.optional, b = true, b[1:]
 		}
 		switch b {
 		case "*":
@@ -53,52 +70,69 @@ func tcpKeys(bind []string, port int) (keys []string, optional map[string]bool, 
 		case "::*":
 			b = "::"
 		}
-		addr, err := netip.ParseAddrPort(b)
-		if err != nil {
-			ip, err := netip.ParseAddr(b)
-			if err != nil {
-				return nil, nil, fmt.Errorf("bind address %q is not an IP address", b)
+		own, err := netip.ParseAddrPort(b)
+		if err == nil {
+			if a.addr, a.tls = own.String(), p.plain == 0; p != (ports{}) {
+				out = append(out, a)
 			}
-			addr = netip.AddrPortFrom(ip, uint16(port))
+			continue
 		}
-		key := "tcp " + addr.String()
-		keys = append(keys, key)
-		optional[key] = missing
+		ip, err := netip.ParseAddr(b)
+		if err != nil {
+			return nil, fmt.Errorf("bind address %q is not an IP address", b)
+		}
+		if p.plain != 0 {
+			a.addr = netip.AddrPortFrom(ip, uint16(p.plain)).String()
+			out = append(out, a)
+		}
+		if p.tls != 0 {
+			a.addr, a.tls = netip.AddrPortFrom(ip, uint16(p.tls)).String(), true
+			out = append(out, a)
+		}
 	}
-	return keys, optional, nil
+	return out, nil
 }
 
-// replaceTCP makes the TCP addresses those of keys: new ones are opened first; if one can't be, nothing changes.
-// Connections that came in at an address which is closed stay. Addresses in shared may be held by several nodes at once.
-func (ls *listeners) replaceTCP(keys []string, optional, shared map[string]bool) error {
+// replaceTCP makes the TCP addresses those of want: new ones are opened first; if one can't be, nothing changes.
+// Connections that came in at an address which is closed stay. An address that goes on with TLS instead of without, or the other
+// way round, is never closed in between.
+func (ls *listeners) replaceTCP(want []address) error {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	want := map[string]bool{}
+	kinds := map[string]bool{}
 	var fresh []*listener
-	for _, key := range keys {
-		if want[key] {
+	undo := func(err error) error {
+		for _, l := range fresh {
+			l.Close()
+		}
+		return err
+	}
+	for _, a := range want {
+		if kind, twice := kinds[a.addr]; twice {
+			if kind != a.tls {
+				return undo(fmt.Errorf("%s can't be both the plain and the TLS address", a.addr))
+			}
 			continue
 		}
-		want[key] = true
-		if ls.open[key] != nil {
+		kinds[a.addr] = a.tls
+		if ls.open[a.addr] != nil {
 			continue
 		}
-		ln, err := listenTCP(key, shared[key])
-		if err != nil && optional[key] && (errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EAFNOSUPPORT)) {
+		ln, err := ls.listenTCP(a)
+		if err != nil && a.optional && (errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EAFNOSUPPORT)) {
 			continue
 		}
 		if err != nil {
-			for _, l := range fresh {
-				l.Close()
-			}
-			return err
+			return undo(err)
 		}
 		fresh = append(fresh, ln)
 	}
-	for key, ln := range ls.open {
-		if ln.path == "" && !want[key] {
+	for addr, ln := range ls.open {
+		if kind, stays := kinds[addr]; stays {
+			ln.tls.Store(kind)
+		} else if ln.path == "" {
 			ln.Close()
-			delete(ls.open, key)
+			delete(ls.open, addr)
 		}
 	}
 	for _, ln := range fresh {
@@ -108,43 +142,82 @@ func (ls *listeners) replaceTCP(keys []string, optional, shared map[string]bool)
 }
 
 // listenTCP opens an address. With SO_REUSEPORT the replicas of a shard share the reader endpoint.
-func listenTCP(key string, shared bool) (*listener, error) {
+func (ls *listeners) listenTCP(a address) (*listener, error) {
 	cfg := net.ListenConfig{KeepAlive: -1}
-	if shared {
+	if a.shared {
 		cfg.Control = reusePort
 	}
-	addr := key[len("tcp "):]
 	network := "tcp4"
-	if addr[0] == '[' {
+	if a.addr[0] == '[' {
 		network = "tcp6" // and only that: the IPv4 addresses have their own sockets
 	}
-	nl, err := cfg.Listen(context.Background(), network, addr)
+	nl, err := cfg.Listen(context.Background(), network, a.addr)
 	if err != nil {
 		return nil, err
 	}
-	return &listener{Listener: nl, key: key}, nil
+	if err := setBacklog(nl, ls.backlog); err != nil {
+		nl.Close()
+		return nil, err
+	}
+	ln := &listener{Listener: nl, addr: a.addr}
+	ln.tls.Store(a.tls)
+	return ln, nil
 }
 
-// openUnix opens a unix socket, replacing one that a dead process left. Anyone who is to use it must get through its folder,
-// or through perm.
-func (ls *listeners) openUnix(path string, perm os.FileMode, admin bool) error {
+// unixSocket is a unix socket that a node is to listen on. Anyone who is to use it must get through its folder, or through perm.
+type unixSocket struct {
+	path  string
+	perm  os.FileMode // 0: as the umask has it
+	group string      // name or number; "": the process' own
+	admin bool
+}
+
+// openUnix opens a unix socket, replacing one that a dead process left.
+func (ls *listeners) openUnix(u unixSocket) error {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	if err := removeDeadSocket(path); err != nil {
+	if err := removeDeadSocket(u.path); err != nil {
 		return err
 	}
-	nl, err := net.Listen("unix", path)
+	nl, err := net.Listen("unix", u.path)
 	if err != nil {
 		return err
 	}
-	if perm != 0 {
-		if err := os.Chmod(path, perm); err != nil {
-			nl.Close()
+	if err := u.admit(); err != nil {
+		nl.Close()
+		return err
+	}
+	ls.start(&listener{Listener: nl, addr: u.path, path: u.path, admin: u.admin})
+	return nil
+}
+
+// admit gives the socket its group and its mode.
+func (u *unixSocket) admit() error {
+	if u.group != "" {
+		gid, err := groupID(u.group)
+		if err != nil {
+			return err
+		}
+		if err := os.Chown(u.path, -1, gid); err != nil {
 			return err
 		}
 	}
-	ls.start(&listener{Listener: nl, key: "unix " + path, path: path, admin: admin})
+	if u.perm != 0 {
+		return os.Chmod(u.path, u.perm)
+	}
 	return nil
+}
+
+// groupID is a group's number, given that or its name.
+func groupID(name string) (int, error) {
+	g, err := user.LookupGroup(name)
+	if err != nil {
+		if n, nerr := strconv.Atoi(name); nerr == nil && n >= 0 {
+			return n, nil
+		}
+		return 0, err
+	}
+	return strconv.Atoi(g.Gid)
 }
 
 func removeDeadSocket(path string) error {
@@ -163,7 +236,7 @@ func removeDeadSocket(path string) error {
 
 // start accepts in a goroutine of its own. The caller holds mu.
 func (ls *listeners) start(ln *listener) {
-	ls.open[ln.key] = ln
+	ls.open[ln.addr] = ln
 	ls.done.Add(1)
 	go func() {
 		defer ls.done.Done()
@@ -185,23 +258,48 @@ func (ls *listeners) start(ln *listener) {
 // acceptPause keeps a listener that can't accept from spinning.
 const acceptPause = 10 * time.Millisecond
 
-// addrs lists the open addresses, unix sockets as their path.
-func (ls *listeners) addrs() []string {
+// info are the listeners as INFO shows them, without "listener0:": "name=tcp,bind=127.0.0.1,port=6379". Those of one kind and port
+// are one; the admin socket is nobody's business.
+func (ls *listeners) info() []string {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	var out []string
-	for _, ln := range ls.open {
-		out = append(out, ln.key)
+	binds, order := map[string][]string{}, []string{}
+	for _, addr := range slices.Sorted(maps.Keys(ls.open)) {
+		ln := ls.open[addr]
+		if ln.admin {
+			continue
+		}
+		name, bind, port := "tcp", addr, ""
+		switch {
+		case ln.path != "":
+			name = "unix"
+		case ln.tls.Load():
+			name = "tls"
+		}
+		if ln.path == "" {
+			bind, port, _ = net.SplitHostPort(addr)
+			port = ",port=" + port
+		}
+		key := name + "\x00" + port
+		if binds[key] == nil {
+			order = append(order, key)
+		}
+		binds[key] = append(binds[key], ",bind="+bind)
 	}
-	return out
+	sort.Strings(order)
+	for i, key := range order {
+		name, port, _ := strings.Cut(key, "\x00")
+		order[i] = "name=" + name + strings.Join(binds[key], "") + port
+	}
+	return order
 }
 
 // close ends all listening and returns when no further connection will come.
 func (ls *listeners) close() {
 	ls.mu.Lock()
-	for key, ln := range ls.open {
+	for addr, ln := range ls.open {
 		ln.Close()
-		delete(ls.open, key)
+		delete(ls.open, addr)
 	}
 	ls.mu.Unlock()
 	ls.done.Wait()

@@ -2,11 +2,14 @@ package node
 
 import (
 	"errors"
+	"fmt"
+	"log/slog"
 	"net"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/larder-cache/larder/engine"
 	"github.com/larder-cache/larder/wire/resp"
@@ -36,6 +39,8 @@ func (l *connLimits) output(cl *engine.Client) outputLimit {
 type loops interface {
 	// add takes over a connection. ln is where it came in.
 	add(nc net.Conn, ln *listener)
+	// trim gives back what connections hold in buffers and do not use; soon, not at once.
+	trim()
 	// close ends every connection and returns when all are gone.
 	close()
 }
@@ -43,9 +48,29 @@ type loops interface {
 // shared is what all loops of a node have in common.
 type shared struct {
 	engine *engine.Engine
+	log    *slog.Logger
 	limits atomic.Pointer[connLimits]
 	stats  *connStats
+	open   atomic.Int64 // connections, with those that shake hands and those of replicas, without the control plane's: maxclients bounds it
 }
+
+// gone counts a connection out that has ended.
+func (s *shared) gone(cl *engine.Client) {
+	if !cl.Admin() {
+		s.open.Add(-1)
+	}
+}
+
+// overLimit tells of a client that is cut for what it has not read, or has sent.
+func (s *shared) overLimit(cl *engine.Client, unsent int) {
+	s.log.Warn(fmt.Sprintf("Client %s scheduled to be closed ASAP for overcoming of output or query buffer limits.", cl.Line(s.engine.Clock.Now().UnixMilli())), "unsent", unsent)
+}
+
+// trimEvery is how often some of the connections' buffers are looked at, trimAtLeast how many of a loop's.
+const (
+	trimEvery   = 100 * time.Millisecond
+	trimAtLeast = 64
+)
 
 // connStats counts what INFO shows of connections and traffic.
 type connStats struct {
@@ -97,9 +122,13 @@ func (m *mailbox) close() {
 	m.mu.Unlock()
 }
 
-// detached wraps a connection that left its loop: closing it, once, forgets its client.
-func detached(nc net.Conn, e *engine.Engine, cl *engine.Client) net.Conn {
-	return &detachedConn{Conn: nc, gone: sync.OnceFunc(func() { e.DropDetached(cl) })}
+// detached wraps a connection that left its loop, a socket or TLS over one: closing it, once, forgets its client.
+func detached(nc net.Conn, tc *tlsConn, sh *shared, cl *engine.Client) (net.Conn, error) {
+	gone := func() { sh.gone(cl); sh.engine.DropDetached(cl) }
+	if tc != nil {
+		return newTLSFeed(tc, nc, gone)
+	}
+	return &detachedConn{Conn: nc, gone: sync.OnceFunc(gone)}, nil
 }
 
 type detachedConn struct {

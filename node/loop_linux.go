@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -34,6 +35,7 @@ type epollLoop struct {
 	again  []*epollConn       // with commands left over from their last turn
 	late   []*epollConn       // whose replies wait for settle
 	buf    []byte             // what one read takes; shared by the connections, one at a time
+	tls    tlsBuffers         // the same for connections behind TLS
 	quit   bool
 }
 
@@ -81,14 +83,26 @@ func newEpollLoop(sh *shared) (*epollLoop, error) {
 }
 
 func (ls *epollLoops) add(nc net.Conn, ln *listener) {
-	fd, err := takeFD(nc)
-	if err != nil {
-		return
-	}
 	l := ls.all[int(ls.next.Add(1))%len(ls.all)]
-	remote, local := addrName(nc.RemoteAddr(), ln), addrName(nc.LocalAddr(), ln)
-	if !l.post(func() { l.open(fd, remote, local, ln) }) {
-		unix.Close(fd)
+	c := &epollConn{loop: l, remote: addrName(nc.RemoteAddr(), ln), local: addrName(nc.LocalAddr(), ln), mask: unix.EPOLLIN}
+	if tc, ok := nc.(*tlsConn); ok {
+		nc, c.tls = tc.pipe.Conn, newTLSSide(tc)
+	}
+	var err error
+	if c.fd, err = takeFD(nc); err == nil {
+		if l.post(func() { l.open(c, ln.admin) }) {
+			return
+		}
+		unix.Close(c.fd)
+	}
+	if !ln.admin {
+		l.shared.open.Add(-1)
+	}
+}
+
+func (ls *epollLoops) trim() {
+	for _, l := range ls.all {
+		l.post(l.trim)
 	}
 }
 
@@ -257,18 +271,35 @@ func (l *epollLoop) finish() {
 	unix.Close(l.wakeFD)
 }
 
-func (l *epollLoop) open(fd int, remote, local string, ln *listener) {
-	c := &epollConn{loop: l, fd: fd, remote: remote, local: local, mask: unix.EPOLLIN}
+func (l *epollLoop) open(c *epollConn, admin bool) {
 	c.cl = l.shared.engine.NewClient(c)
-	if ln.admin {
+	c.lastMs = l.shared.engine.Clock.Now().UnixMilli()
+	if admin {
 		c.cl.SetAdmin()
 	}
-	if l.ctl(unix.EPOLL_CTL_ADD, fd, c.mask) != nil || l.quit {
+	if l.ctl(unix.EPOLL_CTL_ADD, c.fd, c.mask) != nil || l.quit {
+		l.shared.gone(c.cl)
 		l.shared.engine.Drop(l.x, c.cl)
-		unix.Close(fd)
+		unix.Close(c.fd)
 		return
 	}
-	l.conns[fd] = c
+	l.conns[c.fd] = c
+	if c.tls != nil {
+		c.decipher(nil) // commands may have come with the end of the handshake
+	}
+}
+
+// trim looks at the buffers of some of the connections: all of them in about a second.
+func (l *epollLoop) trim() {
+	now, n := l.shared.engine.Clock.Now().UnixMilli(), trimAtLeast+len(l.conns)/int(time.Second/trimEvery)
+	for _, c := range l.conns {
+		if n--; n < 0 {
+			return
+		}
+		if c.trim(now) {
+			c.account(l.shared.stats)
+		}
+	}
 }
 
 // readable takes what the socket has, and runs it.
@@ -281,28 +312,41 @@ func (c *epollConn) readable() {
 		return // enough is there for now
 	}
 	l := c.loop
+	if c.tls != nil {
+		c.readTLS()
+		return
+	}
 	into, fresh := l.buf, len(c.in) == 0
 	if !fresh {
 		c.grow()
 		into = c.in[len(c.in):cap(c.in)]
 	}
-	n, errno := rawRead(c.fd, into)
-	if errno == unix.EAGAIN || errno == unix.EINTR {
-		return
-	}
-	if n <= 0 || errno != 0 {
-		c.end()
+	n, ok := c.take(into)
+	if !ok {
 		return
 	}
 	c.read += int64(n)
-	l.shared.stats.bytesIn.Add(int64(n))
-	l.shared.stats.reads.Add(1)
 	if fresh {
 		c.run(into[:n])
 		return
 	}
 	c.in = c.in[:len(c.in)+n]
 	c.more()
+}
+
+// take reads from the socket. At its end, or at an error, the connection ends.
+func (c *epollConn) take(into []byte) (int, bool) {
+	n, errno := rawRead(c.fd, into)
+	if errno == unix.EAGAIN || errno == unix.EINTR {
+		return 0, false
+	}
+	if n <= 0 || errno != 0 {
+		c.end()
+		return 0, false
+	}
+	c.loop.shared.stats.bytesIn.Add(int64(n))
+	c.loop.shared.stats.reads.Add(1)
+	return n, true
 }
 
 // grow makes room in the connection's own buffer: for a big argument that is on its way, for as much again as has come of it
@@ -349,8 +393,11 @@ func (c *epollConn) run(data []byte) {
 		c.leave()
 		return
 	}
-	if c.over(l.shared, len(c.cl.Out.Buf)-c.sent) {
-		c.end()
+	if c.over(l.shared, c.unsent()) {
+		c.cut()
+		return
+	}
+	if c.tls != nil && c.tls.eof && c.ended(result) {
 		return
 	}
 	if result == turnMore && !c.queued {
@@ -362,6 +409,10 @@ func (c *epollConn) run(data []byte) {
 
 // flush writes what there is to write. While the socket is full the connection's commands wait.
 func (c *epollConn) flush() {
+	if c.tls != nil {
+		c.flushTLS()
+		return
+	}
 	out := c.cl.Out.Buf
 	if c.sent == 0 {
 		c.publish(c.loop.x.NowMs(), int64(len(out)))
@@ -372,9 +423,7 @@ func (c *epollConn) flush() {
 			continue
 		}
 		if errno == unix.EAGAIN {
-			c.cl.PublishUnsent(int64(len(out) - c.sent))
-			c.account(c.loop.shared.stats)
-			c.ask(unix.EPOLLOUT)
+			c.stalled()
 			return
 		}
 		if errno != 0 {
@@ -383,6 +432,18 @@ func (c *epollConn) flush() {
 		}
 		c.sent += n
 	}
+	c.flushed()
+}
+
+// stalled: the socket is full.
+func (c *epollConn) stalled() {
+	c.cl.PublishUnsent(int64(c.unsent()))
+	c.account(c.loop.shared.stats)
+	c.ask(unix.EPOLLOUT)
+}
+
+// flushed: everything is written.
+func (c *epollConn) flushed() {
 	written := c.sent
 	if written > 0 {
 		c.loop.shared.stats.bytesOut.Add(int64(written))
@@ -400,7 +461,24 @@ func (c *epollConn) flush() {
 }
 
 // full: the socket takes no more for now, so the connection's commands wait.
-func (c *epollConn) full() bool { return c.sent < len(c.cl.Out.Buf) }
+func (c *epollConn) full() bool {
+	return c.sent < len(c.cl.Out.Buf) || c.tls != nil && c.tls.unsent() > 0
+}
+
+// unsent is how many bytes of output wait.
+func (c *epollConn) unsent() int {
+	n := len(c.cl.Out.Buf) - c.sent
+	if c.tls != nil {
+		n += c.tls.unsent()
+	}
+	return n
+}
+
+// cut ends a connection that is above one of its limits: what it has not read yet, it never gets.
+func (c *epollConn) cut() {
+	c.loop.shared.overLimit(c.cl, c.unsent())
+	c.end()
+}
 
 // ask tells epoll what to wait for.
 func (c *epollConn) ask(mask uint32) {
@@ -418,37 +496,60 @@ func (c *epollConn) end() {
 	c.gone = true
 	delete(c.loop.conns, c.fd)
 	c.release(c.loop.shared.stats)
+	c.loop.shared.gone(c.cl)
 	c.loop.shared.engine.Drop(c.loop.x, c.cl) // before its peer can know
+	if c.tls != nil {
+		c.bye()
+	}
 	unix.Close(c.fd)
 }
 
 // leave hands the socket over to whoever the command said, once the answers to what came before it are written. They are short; a
 // client that does not take even them is closed.
 func (c *epollConn) leave() {
-	for out := c.cl.Out.Buf; c.sent < len(out); {
-		n, errno := rawWrite(c.fd, out[c.sent:])
-		if errno != 0 && errno != unix.EINTR {
-			c.end()
-			return
-		}
-		c.sent += max(n, 0)
+	if !c.writeAll() {
+		c.end()
+		return
 	}
 	c.gone = true
 	l := c.loop
 	c.release(l.shared.stats)
 	delete(l.conns, c.fd)
-	l.ctl(unix.EPOLL_CTL_DEL, c.fd, 0)
+	l.ctl(unix.EPOLL_CTL_DEL, c.fd, 0) //nolint:errcheck // it was there
 	f := os.NewFile(uintptr(c.fd), "replica")
 	nc, err := net.FileConn(f)
 	f.Close()
 	fn := c.cl.TakeDetached()
+	var own net.Conn
+	if err == nil {
+		var tc *tlsConn
+		if c.tls != nil {
+			tc = c.tls.conn
+		}
+		own, err = detached(nc, tc, l.shared, c.cl)
+	}
 	if err != nil {
+		l.shared.gone(c.cl)
 		l.shared.engine.Drop(l.x, c.cl)
 		return
 	}
-	own := detached(nc, l.shared.engine, c.cl)
 	c.detached.Store(&own)
 	fn(own, append([]byte(nil), c.in...))
+}
+
+// writeAll writes the answers, if the socket takes them without waiting.
+func (c *epollConn) writeAll() bool {
+	if c.tls != nil {
+		return c.sendAllTLS() == sendDone
+	}
+	for out := c.cl.Out.Buf; c.sent < len(out); {
+		n, errno := rawWrite(c.fd, out[c.sent:])
+		if errno != 0 && errno != unix.EINTR {
+			return false
+		}
+		c.sent += max(n, 0)
+	}
+	return true
 }
 
 // The methods below are engine.Conn.
@@ -472,8 +573,8 @@ func (c *epollConn) Do(fn func()) {
 			return
 		}
 		fn()
-		if c.over(c.loop.shared, len(c.cl.Out.Buf)-c.sent) {
-			c.end()
+		if c.over(c.loop.shared, c.unsent()) {
+			c.cut()
 			return
 		}
 		c.flush()
@@ -491,7 +592,7 @@ func (c *epollConn) Close(soft bool) {
 		case nc != nil:
 			(*nc).Close()
 		case c.gone:
-		case soft && c.sent < len(c.cl.Out.Buf):
+		case soft && c.full():
 			c.closing = true
 			c.flush()
 		default:

@@ -34,6 +34,7 @@ type portableConn struct {
 	loop          *portableLoop
 	owner         *portableLoops
 	nc            net.Conn
+	secure        *tlsConn // nc, if it is behind TLS
 	remote, local string
 	box           mailbox
 	wake          chan struct{}
@@ -52,27 +53,52 @@ func (ls *portableLoops) add(nc net.Conn, ln *listener) {
 	l := ls.all[int(ls.next.Add(1))%len(ls.all)]
 	c := &portableConn{loop: l, owner: ls, nc: nc, wake: make(chan struct{}, 1)}
 	c.remote, c.local = addrName(nc.RemoteAddr(), ln), addrName(nc.LocalAddr(), ln)
+	c.secure, _ = nc.(*tlsConn)
 	ls.mu.Lock()
 	if ls.closed {
 		ls.mu.Unlock()
 		nc.Close()
+		if !ln.admin {
+			l.shared.open.Add(-1)
+		}
 		return
 	}
 	ls.conns[c] = struct{}{}
 	ls.done.Add(1)
 	ls.mu.Unlock()
 	c.cl = l.shared.engine.NewClient(c)
+	c.lastMs = l.shared.engine.Clock.Now().UnixMilli()
 	if ln.admin {
 		c.cl.SetAdmin()
 	}
 	go func() { defer ls.done.Done(); c.serve() }()
 }
 
+func (ls *portableLoops) trim() {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	for c := range ls.conns {
+		c.post(c.tidy)
+	}
+}
+
+// tidy gives back what the connection's buffer has too much of. A turn follows, which says so in CLIENT LIST.
+func (c *portableConn) tidy() { c.trim(c.loop.shared.engine.Clock.Now().UnixMilli()) }
+
+// hangUp ends the connection without a word, which TLS would have to wait for.
+func (c *portableConn) hangUp() {
+	if c.secure != nil {
+		c.secure.pipe.Conn.Close()
+		return
+	}
+	c.nc.Close()
+}
+
 func (ls *portableLoops) close() {
 	ls.mu.Lock()
 	ls.closed = true
 	for c := range ls.conns {
-		c.nc.Close()
+		c.hangUp()
 	}
 	ls.mu.Unlock()
 	ls.done.Wait()
@@ -152,6 +178,7 @@ func (c *portableConn) turn(fn func()) bool {
 		l.x.EndTurn()
 		l.mu.Unlock()
 		if over {
+			l.shared.overLimit(c.cl, len(out))
 			return false
 		}
 		if !c.write(out) || c.detach || c.closing || c.cl.Killed() {
@@ -199,12 +226,19 @@ func (c *portableConn) finish(reads <-chan []byte, taken chan<- bool) {
 	c.release(l.shared.stats)
 	if c.detach {
 		c.nc.SetReadDeadline(time.Time{})
-		own := detached(c.nc, l.shared.engine, c.cl)
-		c.own.Store(&own)
-		c.cl.TakeDetached()(own, c.in)
-		return
+		raw := c.nc
+		if c.secure != nil {
+			raw = c.secure.pipe.Conn
+		}
+		if own, err := detached(raw, c.secure, l.shared, c.cl); err == nil {
+			c.own.Store(&own)
+			c.cl.TakeDetached()(own, c.in)
+			return
+		}
+		c.hangUp()
 	}
 	l.mu.Lock()
+	l.shared.gone(c.cl)
 	l.shared.engine.Drop(l.x, c.cl) // before its peer can know
 	l.mu.Unlock()
 	c.nc.Close()
@@ -235,7 +269,7 @@ func (c *portableConn) Close(soft bool) {
 		c.post(func() { c.closing = true })
 		return
 	}
-	c.nc.Close()
+	c.hangUp()
 	c.post(func() { c.closing = true })
 }
 
@@ -248,7 +282,11 @@ func (c *portableConn) LocalAddr() string { return c.local }
 // FD implements engine.Conn.
 func (c *portableConn) FD() int {
 	fd := -1
-	if sc, ok := c.nc.(syscall.Conn); ok {
+	nc := c.nc
+	if c.secure != nil {
+		nc = c.secure.pipe.Conn
+	}
+	if sc, ok := nc.(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil {
 			raw.Control(func(p uintptr) { fd = int(p) })
 		}

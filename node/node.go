@@ -71,6 +71,9 @@ type Node struct {
 	loops     loops
 	adminLoop loops // its own, so that a node answers the control plane whatever its clients do
 	listeners *listeners
+	tls       atomic.Pointer[tlsSetup] // nil until something needs it
+	shakes    *handshakes
+	serving   atomic.Bool // Serve has been called
 
 	ctx         context.Context
 	cancel      context.CancelFunc
@@ -147,7 +150,7 @@ func (n *Node) buildStore(seed [3]uint64) (err error) {
 func (n *Node) buildEngine(seed uint64, rnd *mrand.Rand) (err error) {
 	n.journal = journal.New(journal.Config{Backlog: n.cfg.get("repl-backlog-size").int()})
 	n.saver, n.sweeper = newSaver(n), newSweeper(n)
-	n.shared = &shared{stats: &connStats{}}
+	n.shared = &shared{stats: &connStats{}, log: n.log}
 	n.acl = acl.New()
 	n.repl = replication.New(replication.Config{Journal: n.journal, Data: n, Settings: n.replicationSettings, Clock: n.clock, Rand: rnd,
 		Log: n.log, Version: RedisVersion, Dial: n.dialPrimary})
@@ -205,7 +208,9 @@ func (n *Node) buildLoops() (err error) {
 	if n.adminLoop, err = n.newLoops(1); err != nil {
 		return err
 	}
-	n.listeners = newListeners(n.accept, func() { clock.Sleep(n.ctx, n.clock, acceptPause) })
+	pause := func() { clock.Sleep(n.ctx, n.clock, acceptPause) } //nolint:errcheck // those who wait look at ctx themselves
+	n.listeners = newListeners(n.accept, pause, int(n.cfg.get("tcp-backlog").int()))
+	n.shakes = &handshakes{ctx: n.ctx, clock: n.clock, log: n.log, pause: pause}
 	return nil
 }
 
@@ -263,87 +268,31 @@ func (n *Node) Serve() error {
 // openListeners opens the admin socket first: by it a node is asked how far it is.
 func (n *Node) openListeners() error {
 	if path := n.cfg.get("admin-socket").string(); path != "" {
-		if err := n.listeners.openUnix(path, 0o600, true); err != nil {
+		if err := n.listeners.openUnix(unixSocket{path: path, perm: 0o600, admin: true}); err != nil {
 			return because(err, "Failed listening on admin-socket %s", path)
 		}
 	}
 	if path := n.cfg.get("unixsocket").string(); path != "" {
-		if err := n.listeners.openUnix(path, os.FileMode(n.cfg.get("unixsocketperm").int()), false); err != nil {
+		if err := n.listeners.openUnix(unixSocket{path: path, perm: os.FileMode(n.cfg.get("unixsocketperm").int()),
+			group: n.cfg.get("unixsocketgroup").string()}); err != nil {
 			return because(err, "Failed listening on unix socket %s", path)
 		}
 	}
-	return n.listen()
-}
-
-// listen makes the open addresses those of bind and port.
-func (n *Node) listen() error {
-	port := int(n.cfg.get("port").int())
-	keys, optional, err := tcpKeys(strings.Fields(n.cfg.get("bind").string()), port)
-	if err != nil {
+	if err := n.fitClients(); err != nil {
 		return err
 	}
-	shared, _, err := tcpKeys(strings.Fields(n.cfg.get("shared-bind").string()), port)
-	if err != nil {
-		return err
-	}
-	share := map[string]bool{}
-	for _, k := range shared {
-		share[k] = true
-	}
-	if err := n.listeners.replaceTCP(keys, optional, share); err != nil {
-		return because(err, "Failed listening on port %d (tcp), aborting", port)
-	}
-	return nil
-}
-
-// accept takes a new connection, unless there are too many, or it comes from elsewhere to a node that nothing protects.
-func (n *Node) accept(nc net.Conn, ln *listener) {
-	if ln.admin {
-		n.adminLoop.add(nc, ln)
-		return
-	}
-	n.shared.stats.received.Add(1)
-	if msg := n.refuse(nc, ln); msg != "" {
-		n.shared.stats.rejected.Add(1)
-		io.WriteString(nc, msg)
-		nc.Close()
-		return
-	}
-	if t, ok := nc.(*net.TCPConn); ok {
-		if s := n.cfg.get("tcp-keepalive").int(); s > 0 {
-			t.SetKeepAlivePeriod(time.Duration(s) * time.Second)
-			t.SetKeepAlive(true)
+	if n.tlsWanted() {
+		if err := n.loadTLS(); err != nil {
+			return err
 		}
 	}
-	n.loops.add(nc, ln)
+	n.serving.Store(true)
+	return n.listen()
 }
-
-func (n *Node) refuse(nc net.Conn, ln *listener) string {
-	if connected, _ := n.engine.NumClients(); int64(connected) >= n.cfg.get("maxclients").int() {
-		return "-ERR max number of clients reached\r\n"
-	}
-	if ln.path == "" && n.cfg.get("protected-mode").bool() && n.acl.Default().Rules().NoPass() && !loopback(nc.RemoteAddr()) {
-		return protectedText
-	}
-	return ""
-}
-
-const protectedText = "-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the default user. " +
-	"In this mode connections are only accepted from the loopback interface. If you want to connect from external computers, " +
-	"set a password for the default user, or set 'protected-mode no'.\r\n"
 
 func loopback(a net.Addr) bool {
 	t, ok := a.(*net.TCPAddr)
 	return ok && t.IP.IsLoopback()
-}
-
-func (n *Node) dialPrimary(ctx context.Context, addr string) (net.Conn, error) {
-	d := net.Dialer{Timeout: limits.ReplicaHandshakeTimeout}
-	// A node with one address of its own comes from there, so that its primary sees who it is.
-	if b := strings.Fields(n.cfg.get("bind").string()); len(b) > 0 && reaches(b[0], addr) {
-		d.LocalAddr = &net.TCPAddr{IP: net.ParseIP(b[0])}
-	}
-	return d.DialContext(ctx, "tcp", addr)
 }
 
 // reaches reports whether a connection to addr can come from a bind address: of the same family, and both or none of this
@@ -362,6 +311,9 @@ func (n *Node) replicationSettings() replication.Settings {
 	c := n.cfg
 	sec := func(name string) time.Duration { return time.Duration(c.get(name).int()) * time.Second }
 	port := c.get("replica-announce-port").int()
+	if port == 0 && c.get("tls-replication").bool() {
+		port = c.get("tls-port").int()
+	}
 	if port == 0 {
 		port = c.get("port").int()
 	}
@@ -450,11 +402,12 @@ const tidyRuns = 10
 
 // Close ends connections and background work.
 func (n *Node) Close() {
-	n.listeners.close()
 	n.cancel()
 	if n.served.Load() {
 		<-n.loads.done
 	}
+	n.listeners.close()
+	n.shakes.close()
 	n.loops.close()
 	n.adminLoop.close()
 	n.repl.Close()

@@ -302,14 +302,15 @@ func TestListenAtRunTime(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer taken.Close()
-		if got := p.do(fmt.Sprintf("CONFIG SET port %d", taken.Addr().(*net.TCPAddr).Port)); !strings.HasPrefix(got, "-ERR CONFIG SET failed") || !strings.Contains(got, "in use") {
+		if got := p.do(fmt.Sprintf("CONFIG SET port %d", taken.Addr().(*net.TCPAddr).Port)); got != "-ERR CONFIG SET failed (possibly related to argument 'port') - Unable to listen on this port. Check server logs." ||
+			!strings.Contains(n.log.String(), "in use") {
 			t.Errorf("a port in use: %s", got)
 		}
 		p.want("CONFIG GET port", map[bool]string{true: fmt.Sprintf(`["port" "%d"]`, port)}[true])
 		dial(t, "tcp", fmt.Sprintf("127.0.0.1:%d", port)).want("ECHO old", `"old"`)
 		p.run("CONFIG", "SET", "bind", "127.0.0.1 127.0.0.2")
 		dial(t, "tcp", fmt.Sprintf("127.0.0.2:%d", port)).want("ECHO two", `"two"`)
-		if got := p.run("CONFIG", "SET", "bind", "127.0.0.1 nonsense"); !strings.Contains(got, "nonsense") {
+		if got := p.run("CONFIG", "SET", "bind", "127.0.0.1 nonsense"); !strings.HasSuffix(got, "Failed to bind to specified addresses.") || !strings.Contains(n.log.String(), "nonsense") {
 			t.Errorf("a bad address: %s", got)
 		}
 		// Closing an address leaves who came by it, until they are told to go.

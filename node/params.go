@@ -18,12 +18,14 @@ const noLimit = math.MaxInt64
 var params = []param{
 	// Network.
 	{name: "bind", kind: kindList, def: "* -::*"},
+	{name: "bind-source-addr", kind: kindString, def: ""},
 	{name: "shared-bind", kind: kindList, def: ""}, // larder's own: addresses of bind that several nodes may hold at once
 	{name: "port", kind: kindInt, def: "6379", max: 65535},
 	{name: "unixsocket", kind: kindString, def: "", immutable: true},
+	{name: "unixsocketgroup", kind: kindString, def: "", immutable: true},
 	{name: "unixsocketperm", kind: kindOctal, def: "0", max: 0o777, immutable: true},
 	{name: "socket-mark-id", kind: kindInt, def: "0", max: math.MaxUint32, only: []string{"0"}, immutable: true},
-	{name: "tcp-backlog", kind: kindInt, def: "511", max: math.MaxInt32, immutable: true, inert: "the kernel's own bound, somaxconn, is always used"},
+	{name: "tcp-backlog", kind: kindInt, def: "511", max: math.MaxInt32, immutable: true},
 	{name: "tcp-keepalive", kind: kindInt, def: "300", max: math.MaxInt32},
 	{name: "timeout", kind: kindInt, def: "0", max: math.MaxInt32},
 	{name: "protected-mode", kind: kindBool, def: "yes"},
@@ -37,6 +39,26 @@ var params = []param{
 	{name: "proto-max-bulk-len", kind: kindMemory, def: "512mb", min: 1 << 20, max: noLimit},
 	{name: "client-query-buffer-limit", kind: kindMemory, def: "1gb", min: 1 << 20, max: noLimit},
 	{name: "client-output-buffer-limit", kind: kindSpec, def: "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60", check: checkOutputLimits, merge: mergeOutputLimits},
+	{name: "tls-port", kind: kindInt, def: "0", max: 65535},
+	{name: "tls-cert-file", kind: kindString, def: ""},
+	{name: "tls-key-file", kind: kindString, def: ""},
+	{name: "tls-key-file-pass", kind: kindString, def: "", secret: true},
+	{name: "tls-client-cert-file", kind: kindString, def: ""},
+	{name: "tls-client-key-file", kind: kindString, def: ""},
+	{name: "tls-client-key-file-pass", kind: kindString, def: "", secret: true},
+	{name: "tls-dh-params-file", kind: kindString, def: "", inert: "Go has no such key exchange"},
+	{name: "tls-ca-cert-file", kind: kindString, def: ""},
+	{name: "tls-ca-cert-dir", kind: kindString, def: ""},
+	{name: "tls-auth-clients", kind: kindEnum, def: "yes", enum: []string{"no", "yes", "optional"}},
+	{name: "tls-replication", kind: kindBool, def: "no"},
+	{name: "tls-cluster", kind: kindBool, def: "no", inert: inertCluster},
+	{name: "tls-protocols", kind: kindSpec, def: "", check: checkProtocols},
+	{name: "tls-ciphers", kind: kindString, def: ""},
+	{name: "tls-ciphersuites", kind: kindSpec, def: "", check: checkSuites13},
+	{name: "tls-prefer-server-ciphers", kind: kindBool, def: "no", inert: "the order of suites is Go's, always"},
+	{name: "tls-session-caching", kind: kindBool, def: "yes"},
+	{name: "tls-session-cache-size", kind: kindInt, def: "20480", max: math.MaxInt32, inert: "sessions are in tickets: there is no cache"},
+	{name: "tls-session-cache-timeout", kind: kindInt, def: "300", max: math.MaxInt32},
 	{name: "client-default-resp", kind: kindInt, def: "2", min: 2, max: 3, only: []string{"2"}, immutable: true, hidden: true},
 	{name: "admin-socket", kind: kindString, def: "", immutable: true, hidden: true}, // larder's own: the control plane's unix socket
 
@@ -223,7 +245,6 @@ var params = []param{
 
 	// What exists only in its off position so far.
 	{name: "notify-keyspace-events", kind: kindSpec, def: "", single: true, check: checkEvents, merge: mergeEvents, inert: "publish and subscribe is not built in this version"},
-	{name: "tls-port", kind: kindInt, def: "0", max: 65535, only: []string{"0"}},
 }
 
 // Why a parameter is accepted and has no effect, where many share the reason.

@@ -19,8 +19,11 @@ type session struct {
 	tooLong bool // its last command is longer than its query buffer may be
 	detach  bool // leaves the loop once the turn is over
 
+	tls *tlsSide // nil without TLS
+
 	read    int64 // bytes since the last publish
 	counted int64 // bytes of buffers that are in connStats
+	lastMs  int64 // when anything was last read or written, ms since 1970
 }
 
 // turnResult says how a turn of a session ended.
@@ -100,16 +103,38 @@ func (s *session) wait(o engine.Outcome) bool {
 	return true
 }
 
-// keep stores what was not run.
+// keep stores what was not run. A buffer that is empty is left for the next command, unless it is big: trim looks after it.
 func (s *session) keep(rest []byte) {
 	switch {
+	case len(rest) > 0 && cap(s.in) == 0:
+		s.in = append(make([]byte, 0, max(len(rest), limits.MinQueryBytes)), rest...)
 	case len(rest) > 0:
 		s.in = append(s.in[:0], rest...)
-	case cap(s.in) > limits.BigArgBytes:
+	case cap(s.in) > limits.KeptQueryBytes:
 		s.in = nil
 	default:
 		s.in = s.in[:0]
 	}
+}
+
+// trim gives back what the input buffer has more than it needs: of one that was in use lately all but a small one, of one whose
+// client is silent everything. It reports whether anything has changed.
+func (s *session) trim(nowMs int64) bool {
+	idle := nowMs-s.lastMs > limits.QueryIdleFor.Milliseconds()
+	least := limits.MinQueryBytes
+	if idle {
+		least = 0
+	}
+	want := max(len(s.in), least)
+	if cap(s.in) <= want+want/8 || len(s.in) > 0 && !idle {
+		return false
+	}
+	if want == 0 {
+		s.in = nil
+	} else {
+		s.in = append(make([]byte, 0, want), s.in...)
+	}
+	return true
 }
 
 // over reports whether the client has sent more than may wait, or gets more than may be unsent, and counts it. unsent is in bytes.
@@ -143,7 +168,11 @@ const keptOutput = 16 << 10
 func (s *session) account(st *connStats) {
 	read, arguments := s.parser.Begun()
 	s.cl.Account(int64(len(s.in)-min(read, len(s.in))), int64(arguments), int64(cap(s.in)), int64(cap(s.cl.Out.Buf)))
-	if n := int64(cap(s.in) + cap(s.cl.Out.Buf)); n != s.counted {
+	n := int64(cap(s.in) + cap(s.cl.Out.Buf))
+	if s.tls != nil {
+		n += s.tls.memory()
+	}
+	if n != s.counted {
 		st.buffers.Add(n - s.counted)
 		s.counted = n
 	}
@@ -157,7 +186,10 @@ func (s *session) release(st *connStats) {
 
 // publish makes CLIENT LIST current. out is how many bytes of replies are about to be written.
 func (s *session) publish(nowMs, out int64) {
-	s.cl.Publish(nowMs, s.read, out)
+	if s.read > 0 || out > 0 {
+		s.lastMs = nowMs
+	}
+	s.cl.Publish(s.lastMs, s.read, out)
 	s.read = 0
 }
 

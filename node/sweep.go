@@ -8,9 +8,10 @@ import (
 
 // sweeper ends the connections that have been idle, or that have left their replies unread, for too long.
 type sweeper struct {
-	n    *Node
-	last time.Time
-	over map[*engine.Client]time.Time // since when a client is above its soft output limit
+	n       *Node
+	last    time.Time
+	trimmed time.Time                    // when the connections' buffers were last trimmed
+	over    map[*engine.Client]time.Time // since when a client is above its soft output limit
 }
 
 // sweepEvery is how often: both limits are in seconds.
@@ -19,6 +20,10 @@ const sweepEvery = time.Second
 func newSweeper(n *Node) *sweeper { return &sweeper{n: n, over: map[*engine.Client]time.Time{}} }
 
 func (s *sweeper) tick(now time.Time) {
+	if now.Sub(s.trimmed) >= trimEvery && !s.n.debug.pauseCron.Load() {
+		s.trimmed = now
+		s.n.loops.trim()
+	}
 	if now.Sub(s.last) < sweepEvery {
 		return
 	}

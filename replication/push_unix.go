@@ -12,6 +12,9 @@ import (
 // pushTo sends on a connection without ever waiting; nil if it is no socket. How many bytes were sent is returned; an error
 // shows when the rest is sent in the ordinary way.
 func pushTo(c net.Conn) func(b []byte) int {
+	if p, ok := c.(interface{ Push(b []byte) int }); ok {
+		return p.Push // TLS: the bytes can't go past it
+	}
 	sc, ok := c.(interface {
 		SyscallConn() (syscall.RawConn, error)
 	})

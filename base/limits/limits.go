@@ -74,6 +74,11 @@ const (
 	// MaxQueuedCommands and MaxQueuedBytes bound what one MULTI may queue.
 	MaxQueuedCommands = 1024 * 1024
 	MaxQueuedBytes    = 1 * GiB
+	// KeptQueryBytes is how big a connection's own input buffer may stay for a moment when it is empty; MinQueryBytes is how big it
+	// is made at least, and what the next trim leaves of it. QueryIdleFor without a command, nothing is left.
+	KeptQueryBytes = 1 * MiB
+	MinQueryBytes  = 16 * KiB
+	QueryIdleFor   = 2 * time.Second
 	// MaxWatchedKeys is how many keys one connection may WATCH.
 	MaxWatchedKeys = 1024 * 1024
 )
@@ -89,6 +94,25 @@ const (
 	MaxLatencySamples = 160
 	// MaxFeedBytes is how much others may have for a client (MONITOR's lines) that its loop has not taken yet.
 	MaxFeedBytes = 64 * MiB
+)
+
+// TLS on a node.
+const (
+	// MaxTLSHandshakes is how many are under way at a time, TLSHandshakeTimeout how long one may take. When there are as many, one
+	// that has not come to its end in TLSHandshakeGrace makes room for the next.
+	MaxTLSHandshakes    = 512
+	TLSHandshakeTimeout = 10 * time.Second
+	TLSHandshakeGrace   = 1 * time.Second
+	// MaxTLSRecordBytes is what a record holds at most. Source: RFC 8446, 5.1.
+	MaxTLSRecordBytes = 16 * KiB
+	// TLSChunkBytes is how much output is enciphered at a time: what a client that does not read has enciphered, at most.
+	TLSChunkBytes = 64 * KiB
+	// MaxTLSTailBytes is how much of a replica's feed may be enciphered and unsent.
+	MaxTLSTailBytes = 1 * MiB
+	// TLSConnBytes is roughly what the state of one TLS connection takes, its buffers apart.
+	TLSConnBytes = 4 * KiB
+	// MaxKeyIterations bounds the work that the password of a key file may ask for.
+	MaxKeyIterations = 10_000_000
 )
 
 // Clusters and slots.
