@@ -503,3 +503,26 @@ func TestQueryBuffer(t *testing.T) {
 		p.want("STRLEN k", "1")
 	})
 }
+
+// TestTLSHandshakeStall: connections that do not shake hands are dropped, take a bounded place, and keep nobody out.
+func TestTLSHandshakeStall(t *testing.T) {
+	ca := newAuthority(t)
+	s := startTLS(t, ca)
+	for range limits.MaxTLSHandshakes + 40 {
+		nc, err := net.Dial("tcp", s.tls)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		nc.Write([]byte("\x16\x03\x01\x02")) //nolint:errcheck // it may be dropped already
+	}
+	s.client().want("ECHO through", `"through"`)
+	if n := s.shakes.pending(); n > limits.MaxTLSHandshakes {
+		t.Errorf("%d handshakes at a time", n)
+	}
+	s.dial().want("ECHO plain", `"plain"`)
+	s.stop() // ends them all
+	if n := s.shared.open.Load(); n > 2 {
+		t.Errorf("%d connections are counted after the end", n)
+	}
+}

@@ -79,8 +79,8 @@ func (n *Node) fitClients() error {
 	}
 	fit := have - limits.ReservedFiles
 	if fit < 1 {
-		return fmt.Errorf("Your current 'ulimit -n' of %d is not enough for the server to start. Please increase your open file limit to at least %d. Exiting.", //nolint:staticcheck // Redis' words
-			have, want+limits.ReservedFiles)
+		return redisText(fmt.Sprintf("Your current 'ulimit -n' of %d is not enough for the server to start. Please increase your open file limit to at least %d. Exiting.",
+			have, want+limits.ReservedFiles))
 	}
 	if n.serving.Load() {
 		return redisText(fmt.Sprintf("The operating system is not able to handle the specified number of clients, try with %d", fit))

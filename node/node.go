@@ -3,8 +3,8 @@
 //
 // It knows nothing of a control plane. What that wants of a node it says in Redis' own words, on the admin socket.
 //
-// Reading order: node.go, config.go and params.go, listen.go, loop.go with session.go and the two kinds of loop, data.go,
-// persist.go, info.go.
+// Reading order: node.go, config.go and params.go, network.go and listen.go, loop.go with session.go and the two kinds of loop,
+// tls.go and tls_conn.go, data.go, persist.go, info.go.
 package node
 
 import (

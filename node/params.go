@@ -46,7 +46,7 @@ var params = []param{
 	{name: "tls-client-cert-file", kind: kindString, def: ""},
 	{name: "tls-client-key-file", kind: kindString, def: ""},
 	{name: "tls-client-key-file-pass", kind: kindString, def: "", secret: true},
-	{name: "tls-dh-params-file", kind: kindString, def: "", inert: "Go has no such key exchange"},
+	{name: "tls-dh-params-file", kind: kindString, def: "", inert: "the file is only read: no suite here has that key exchange"},
 	{name: "tls-ca-cert-file", kind: kindString, def: ""},
 	{name: "tls-ca-cert-dir", kind: kindString, def: ""},
 	{name: "tls-auth-clients", kind: kindEnum, def: "yes", enum: []string{"no", "yes", "optional"}},

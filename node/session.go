@@ -118,16 +118,20 @@ func (s *session) keep(rest []byte) {
 }
 
 // trim gives back what the input buffer has more than it needs: of one that was in use lately all but a small one, of one whose
-// client is silent everything. It reports whether anything has changed.
+// client is silent everything, and its output buffer. It reports whether anything has changed.
 func (s *session) trim(nowMs int64) bool {
 	idle := nowMs-s.lastMs > limits.QueryIdleFor.Milliseconds()
 	least := limits.MinQueryBytes
 	if idle {
 		least = 0
 	}
+	free := idle && cap(s.cl.Out.Buf) > 0 && len(s.cl.Out.Buf) == 0
+	if free {
+		s.cl.Out.Buf = nil
+	}
 	want := max(len(s.in), least)
 	if cap(s.in) <= want+want/8 || len(s.in) > 0 && !idle {
-		return false
+		return free
 	}
 	if want == 0 {
 		s.in = nil

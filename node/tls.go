@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"encoding/binary"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -45,9 +44,9 @@ func (n *Node) buildTLS() (*tlsSetup, error) {
 	certFile, keyFile := c.get("tls-cert-file").string(), c.get("tls-key-file").string()
 	switch {
 	case certFile == "":
-		return nil, errors.New("No tls-cert-file configured!") //nolint:staticcheck // Redis' words
+		return nil, redisText("No tls-cert-file configured!")
 	case keyFile == "":
-		return nil, errors.New("No tls-key-file configured!") //nolint:staticcheck // Redis' words
+		return nil, redisText("No tls-key-file configured!")
 	}
 	cert, err := loadKeyPair(certFile, keyFile, c.get("tls-key-file-pass").string())
 	if err != nil {
@@ -59,7 +58,7 @@ func (n *Node) buildTLS() (*tlsSetup, error) {
 	}
 	auth := c.get("tls-auth-clients").string()
 	if roots == nil && (auth != "no" || c.get("tls-cluster").bool() || c.get("tls-replication").bool()) {
-		return nil, errors.New("Either tls-ca-cert-file or tls-ca-cert-dir must be specified when tls-cluster, tls-replication or tls-auth-clients are enabled!") //nolint:staticcheck // Redis' words
+		return nil, redisText("Either tls-ca-cert-file or tls-ca-cert-dir must be specified when tls-cluster, tls-replication or tls-auth-clients are enabled!")
 	}
 	base, err := n.commonTLS()
 	if err != nil {
@@ -72,17 +71,24 @@ func (n *Node) buildTLS() (*tlsSetup, error) {
 	server.SessionTicketsDisabled = !c.get("tls-session-caching").bool()
 	limitSessions(server, n.clock, time.Duration(c.get("tls-session-cache-timeout").int())*time.Second)
 
-	client := base
-	verifyIssuer(client, roots)
-	client.Certificates = []tls.Certificate{cert}
-	if cf, kf := c.get("tls-client-cert-file").string(), c.get("tls-client-key-file").string(); cf != "" && kf != "" {
-		own, err := loadKeyPair(cf, kf, c.get("tls-client-key-file-pass").string())
-		if err != nil {
-			return nil, err
-		}
-		client.Certificates = []tls.Certificate{own}
+	if err := n.clientSide(base, cert, roots); err != nil {
+		return nil, err
 	}
-	return &tlsSetup{server: server, client: client}, nil
+	return &tlsSetup{server: server, client: base}, nil
+}
+
+// clientSide makes cfg that of the link to a primary: with a certificate of its own, or the server's.
+func (n *Node) clientSide(cfg *tls.Config, cert tls.Certificate, roots *x509.CertPool) error {
+	certFile, keyFile := n.cfg.get("tls-client-cert-file").string(), n.cfg.get("tls-client-key-file").string()
+	if certFile != "" && keyFile != "" {
+		var err error
+		if cert, err = loadKeyPair(certFile, keyFile, n.cfg.get("tls-client-key-file-pass").string()); err != nil {
+			return err
+		}
+	}
+	cfg.Certificates = []tls.Certificate{cert}
+	verifyIssuer(cfg, roots)
+	return nil
 }
 
 // commonTLS is what holds in both directions.
@@ -91,9 +97,16 @@ func (n *Node) commonTLS() (*tls.Config, error) {
 	if err != nil {
 		return nil, err
 	}
+	if dh := n.cfg.get("tls-dh-params-file").string(); dh != "" {
+		if b, err := os.ReadFile(dh); err != nil {
+			return nil, because(err, "Failed to load")
+		} else if !bytes.Contains(b, []byte("DH PARAMETERS")) {
+			return nil, redisText("Failed to load DH params file: " + dh + " has none")
+		}
+	}
 	suites, ok := parseCiphers(n.cfg.get("tls-ciphers").string())
 	if !ok {
-		return nil, fmt.Errorf("Failed to configure ciphers: %s", n.cfg.get("tls-ciphers").string()) //nolint:staticcheck // Redis' words
+		return nil, redisText("Failed to configure ciphers: " + n.cfg.get("tls-ciphers").string())
 	}
 	return &tls.Config{MinVersion: low, MaxVersion: high, CipherSuites: suites, DynamicRecordSizingDisabled: true, Time: n.clock.Now}, nil
 }
@@ -139,18 +152,18 @@ func limitSessions(cfg *tls.Config, clk clock.Clock, life time.Duration) {
 func loadKeyPair(certFile, keyFile, pass string) (tls.Certificate, error) {
 	cert, err := os.ReadFile(certFile)
 	if err != nil {
-		return tls.Certificate{}, fmt.Errorf("Failed to load certificate: %w", err) //nolint:staticcheck // Redis' words
+		return tls.Certificate{}, because(err, "Failed to load certificate")
 	}
 	key, err := os.ReadFile(keyFile)
 	if err != nil {
-		return tls.Certificate{}, fmt.Errorf("Failed to load private key: %w", err) //nolint:staticcheck // Redis' words
+		return tls.Certificate{}, because(err, "Failed to load private key")
 	}
 	if key, err = decryptKey(key, pass); err != nil {
-		return tls.Certificate{}, fmt.Errorf("Failed to load private key: %s: %w", keyFile, err) //nolint:staticcheck // Redis' words
+		return tls.Certificate{}, because(err, "Failed to load private key: %s", keyFile)
 	}
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
-		return tls.Certificate{}, fmt.Errorf("Failed to load certificate: %s with %s: %w", certFile, keyFile, err) //nolint:staticcheck // Redis' words
+		return tls.Certificate{}, because(err, "Failed to load certificate: %s with %s", certFile, keyFile)
 	}
 	return pair, nil
 }
@@ -162,7 +175,7 @@ func loadRoots(file, dir string) (*x509.CertPool, error) {
 	}
 	pool := x509.NewCertPool()
 	fail := func(err error) (*x509.CertPool, error) {
-		return nil, fmt.Errorf("Failed to configure CA certificate(s) file/directory: %w", err) //nolint:staticcheck // Redis' words
+		return nil, because(err, "Failed to configure CA certificate(s) file/directory")
 	}
 	if file != "" {
 		b, err := os.ReadFile(file)
