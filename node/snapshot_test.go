@@ -481,7 +481,7 @@ func TestLoadingAnswers(t *testing.T) {
 	}
 	served := make(chan error, 1)
 	go func() { served <- n.Serve() }()
-	until(t, "it loads", func() bool { return n.loading() && n.listeners != nil && len(n.listeners.addrs()) > 0 })
+	until(t, "it loads", func() bool { return n.loading() && n.listeners != nil && len(n.listeners.info()) > 0 })
 	p := dial(t, "tcp", "127.0.0.1:"+port)
 	p.want("PING", "-LOADING Redis is loading the dataset in memory")
 	until(t, "some of it is loaded", func() bool { return p.info("loading_loaded_bytes") > "0" })
