@@ -39,6 +39,7 @@ type portableConn struct {
 	box           mailbox
 	wake          chan struct{}
 	own           atomic.Pointer[net.Conn]
+	tidying       atomic.Bool // a message to tidy is in box
 }
 
 func newPortableLoops(n int, sh *shared) loops {
@@ -78,12 +79,17 @@ func (ls *portableLoops) trim() {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	for c := range ls.conns {
-		c.post(c.tidy)
+		if c.tidying.CompareAndSwap(false, true) { // one is enough for a connection that is stuck in a write
+			c.post(c.tidy)
+		}
 	}
 }
 
 // tidy gives back what the connection's buffer has too much of. A turn follows, which says so in CLIENT LIST.
-func (c *portableConn) tidy() { c.trim(c.loop.shared.engine.Clock.Now().UnixMilli()) }
+func (c *portableConn) tidy() {
+	c.tidying.Store(false)
+	c.trim(c.loop.shared.engine.Clock.Now().UnixMilli())
+}
 
 // hangUp ends the connection without a word, which TLS would have to wait for.
 func (c *portableConn) hangUp() {
@@ -193,6 +199,7 @@ func (c *portableConn) turn(fn func()) bool {
 // write sends the answers. Only serve's goroutine fills Out, so nobody changes it meanwhile.
 func (c *portableConn) write(out []byte) bool {
 	if len(out) > 0 {
+		c.cl.PublishUnsent(int64(len(out))) // by which the soft limit sees a client that does not read
 		if _, err := c.nc.Write(out); err != nil {
 			return false
 		}
