@@ -1,29 +1,37 @@
-// Command bench measures larder-server beside redis-server in one run: requests a second, latency, processor time for each
-// request as the kernel counts it, and memory for each key. It prints a table with ratios, and writes it to a file.
+// Command bench measures larder-server beside redis-server, and beside valkey-server, memcached and pogocache where it is told
+// their paths: requests a second, latency, processor time a request as the kernel counts it, memory a key, and what saving,
+// expiry and the garbage collector cost. It judges the marks that the project has set itself and writes a page of tables.
 //
-// It needs redis-server and redis-benchmark in PATH, and larder-server in LARDER_BIN (make bench sets it).
+// Servers and load run on different cores. All servers of a table run at once and are measured in turns, so that what
+// else the machine does meets all of them.
+//
+// Reading order: main.go, kinds.go with server.go, load.go with protocol.go, speed.go, memory.go, save.go, big.go, report.go.
 package main
 
 import (
-	"encoding/csv"
 	"flag"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
 )
 
 var (
-	requests = flag.Int("requests", 1_000_000, "requests of one measurement with 16 in flight; a fifth of it without pipelining")
-	rounds   = flag.Int("rounds", 3, "measurements of each kind; the servers take turns, and the median counts")
-	keys     = flag.Int("keys", 100_000, "distinct keys under load")
-	memKeys  = flag.Int("memory-keys", 1_000_000, "keys of 16 bytes with values of 64 bytes, for the memory figure")
-	loops    = flag.Int("loops", 1, "larder's io-threads")
-	outFile  = flag.String("out", "bench/RESULTS.md", "where the table goes; empty: only to the terminal")
+	quick         = flag.Bool("quick", false, "a short run, to see that everything works: its figures mean little")
+	only          = flag.String("only", "", "run only these parts, as in speed,memory,save,big; empty: all")
+	rounds        = flag.Int("rounds", 3, "measurements of each cell; the servers take turns, and the median counts")
+	duration      = flag.Duration("duration", 2*time.Second, "length of one measurement")
+	keyCounts     = intsFlag("keys", []int{100_000, 1_200_000}, "how many keys the load is spread over, as in 100000,1200000")
+	memKeys       = flag.Int("memory-keys", 1_000_000, "keys for the memory figures")
+	saveKeys      = flag.Int("save-keys", 3_000_000, "keys that a snapshot under load has")
+	bigKeys       = flag.Int("big-keys", 10_000_000, "keys of the big keyspace, of which 10 are volatile")
+	outFile       = flag.String("out", "bench/RESULTS.md", "where the tables go; empty: only to the terminal")
+	valkeyPath    = flag.String("valkey", os.Getenv("VALKEY_SERVER"), "path of valkey-server (or VALKEY_SERVER)")
+	memcachedPath = flag.String("memcached", os.Getenv("MEMCACHED"), "path of memcached (or MEMCACHED)")
+	pogocachePath = flag.String("pogocache", os.Getenv("POGOCACHE"), "path of pogocache (or POGOCACHE)")
 )
 
 const (
@@ -31,160 +39,149 @@ const (
 	valueBytes  = 64
 )
 
+func intsFlag(name string, def []int, usage string) *[]int {
+	flag.Func(name, usage, func(s string) error {
+		def = nil
+		for _, f := range strings.Split(s, ",") {
+			n, err := strconv.Atoi(f)
+			if err != nil || n < 1 {
+				return fmt.Errorf("%q is no number of keys", f)
+			}
+			def = append(def, n)
+		}
+		return nil
+	})
+	return &def
+}
+
 func main() {
+	if len(os.Args) > 3 && os.Args[1] == pinWord {
+		fail(execPinned(os.Args[2:]))
+	}
 	flag.Parse()
-	if err := run(os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(1)
+	if err := run(); err != nil {
+		fail(err)
 	}
 }
 
-func run(out io.Writer) error {
-	for _, tool := range []string{"redis-server", "redis-benchmark", "redis-cli"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			return fmt.Errorf("%s is missing: apt-get install redis-server redis-tools", tool)
-		}
+func fail(err error) {
+	fmt.Fprintln(os.Stderr, "bench:", err)
+	os.Exit(1)
+}
+
+// hurry makes everything short.
+func hurry() {
+	*rounds, *duration = 1, 300*time.Millisecond
+	*keyCounts = []int{20_000, 60_000}
+	*memKeys, *saveKeys, *bigKeys = 200_000, 200_000, 300_000
+	if *outFile == "bench/RESULTS.md" {
+		*outFile = "" // its figures are not to be kept
 	}
-	larder := filepath.Join(os.Getenv("LARDER_BIN"), "larder-server")
-	if _, err := os.Stat(larder); err != nil {
-		return fmt.Errorf("no larder-server in LARDER_BIN: run it as make bench")
+}
+
+func run() error {
+	if *quick {
+		hurry()
 	}
-	dir, err := os.MkdirTemp("", "larder-bench")
+	ks, err := kinds()
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
-	servers := []*server{
-		{name: "redis", argv: []string{"redis-server", "--save", "", "--dir", dir}},
-		{name: "larder", argv: []string{larder, "--save", "", "--dir", dir, "--io-threads", strconv.Itoa(*loops)}},
-	}
-	for _, s := range servers {
-		if err := s.start(); err != nil {
-			return err
-		}
-		defer s.stop()
-	}
-	report := &strings.Builder{}
-	to := io.MultiWriter(out, report)
-	fmt.Fprintf(to, "# make bench\n\n%s, %d connections, %d-byte values, %d keys, larder on %d loop(s), median of %d\n\n",
-		time.Now().UTC().Format("2006-01-02"), connections, valueBytes, *keys, *loops, *rounds)
-	if err := load(to, servers); err != nil {
+	all, err := allCores()
+	if err != nil {
 		return err
 	}
-	if err := memory(to, servers); err != nil {
+	one, many := layouts(all)
+	if err := pinSelf(one.load); err != nil {
 		return err
 	}
+	runtime.GOMAXPROCS(len(one.load) + 1)
+	b := &bench{kinds: ks, out: os.Stdout, started: time.Now(), throughput: map[place]float64{}}
+	if b.dir, err = os.MkdirTemp("", "larder-bench"); err != nil {
+		return err
+	}
+	defer os.RemoveAll(b.dir)
+	b.head(all)
+	if err := b.parts(one, many); err != nil {
+		return err
+	}
+	b.summary()
+	b.progress("done")
 	if *outFile == "" {
 		return nil
 	}
 	if err := os.MkdirAll(filepath.Dir(*outFile), 0o755); err != nil {
 		return err
 	}
-	return os.WriteFile(*outFile, []byte(report.String()), 0o644)
+	return os.WriteFile(*outFile, []byte(b.report.String()), 0o644)
 }
 
-// result is one measurement.
-type result struct {
-	rps, p50, p99 float64 // requests a second; milliseconds
-	cpu           float64 // microseconds a request
+// layouts divides the cores: a server with one loop has one for itself. With four or more, one with a loop a core has half of them;
+// with fewer it shares them with the load.
+func layouts(all []int) (one, many cores) {
+	one = cores{server: all[:1], load: all[1:], apart: true}
+	if len(all) == 1 {
+		one = cores{server: all, load: all}
+	}
+	if len(all) < 4 {
+		return one, cores{server: all, load: all}
+	}
+	half := len(all) / 2
+	return one, cores{server: all[:half], load: all[half:], apart: true}
 }
 
-func load(out io.Writer, servers []*server) error {
-	fmt.Fprintln(out, "| command | in flight | server | requests/s | p50 ms | p99 ms | CPU µs/request | CPU ratio |")
-	fmt.Fprintln(out, "|---|---|---|---|---|---|---|---|")
-	for _, depth := range []int{16, 1} {
-		for _, cmd := range []string{"set", "get"} {
-			got := map[string][]result{}
-			for range *rounds {
-				for _, s := range servers {
-					r, err := s.bench(cmd, depth)
-					if err != nil {
-						return err
-					}
-					got[s.name] = append(got[s.name], r)
-				}
-			}
-			base := middle(got["redis"])
-			for _, s := range servers {
-				r := middle(got[s.name])
-				fmt.Fprintf(out, "| %s | %d | %s | %.0f | %.3f | %.3f | %.3f | %.2f |\n", strings.ToUpper(cmd), depth, s.name, r.rps, r.p50, r.p99, r.cpu, r.cpu/base.cpu)
-			}
+func (b *bench) head(all []int) {
+	var names []string
+	for _, k := range b.kinds {
+		names = append(names, k.name)
+	}
+	b.say("# make bench\n\n%s, %d cores; %d connections, keys of %d bytes, values of %d; medians of %d measurements of %v each; servers: %s.\n",
+		time.Now().UTC().Format("2006-01-02"), len(all), connections, len(zeroKey()), valueBytes, *rounds, *duration, strings.Join(names, ", "))
+	if *quick {
+		b.say("\n**A quick run: the figures mean little.**\n")
+	}
+}
+
+// parts runs the parts of the benchmark that were asked for.
+func (b *bench) parts(one, many cores) error {
+	for _, p := range []struct {
+		name string
+		run  func(one, many cores) error
+	}{{"speed", b.speeds}, {"memory", b.memory}, {"save", b.save}, {"big", b.big}} {
+		if *only != "" && !strings.Contains(","+*only+",", ","+p.name+",") {
+			continue
+		}
+		b.progress("%s", p.name)
+		if err := p.run(one, many); err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
 	return nil
 }
 
-// middle is the measurement whose processor time is the median.
-func middle(rs []result) result {
-	best := rs[0]
-	for _, r := range rs {
-		less, more := 0, 0
-		for _, o := range rs {
-			if o.cpu < r.cpu {
-				less++
-			} else if o.cpu > r.cpu {
-				more++
-			}
-		}
-		if less <= len(rs)/2 && more <= len(rs)/2 {
-			best = r
-		}
-	}
-	return best
-}
-
-func (s *server) bench(cmd string, depth int) (result, error) {
-	n := *requests
-	if depth == 1 {
-		n /= 5
-	}
-	before, err := s.cpu()
+// speeds runs every scene.
+func (b *bench) speeds(one, many cores) error {
+	cert, err := newCertificate(b.dir)
 	if err != nil {
-		return result{}, err
+		return err
 	}
-	b, err := exec.Command("redis-benchmark", "-p", strconv.Itoa(s.port), "-c", strconv.Itoa(connections), "-d", strconv.Itoa(valueBytes),
-		"-r", strconv.Itoa(*keys), "-n", strconv.Itoa(n), "-P", strconv.Itoa(depth), "-t", cmd, "--csv").Output()
-	if err != nil {
-		return result{}, fmt.Errorf("redis-benchmark against %s: %w", s.name, err)
-	}
-	after, err := s.cpu()
-	if err != nil {
-		return result{}, err
-	}
-	r, err := parseCSV(string(b))
-	r.cpu = (after - before).Seconds() * 1e6 / float64(n)
-	return r, err
-}
-
-// parseCSV reads "test","rps","avg_latency_ms","min…","p50…","p95…","p99…","max…".
-func parseCSV(text string) (result, error) {
-	rows, err := csv.NewReader(strings.NewReader(text)).ReadAll()
-	if err != nil || len(rows) < 2 || len(rows[1]) < 8 {
-		return result{}, fmt.Errorf("redis-benchmark printed what is no table: %q", text)
-	}
-	num := func(i int) float64 { f, _ := strconv.ParseFloat(rows[1][i], 64); return f }
-	return result{rps: num(1), p50: num(4), p99: num(6)}, nil
-}
-
-func memory(out io.Writer, servers []*server) error {
-	fmt.Fprintf(out, "\n| server | bytes/key by RSS | bytes/key by used_memory | empty RSS MiB |\n|---|---|---|---|\n")
-	for _, s := range servers {
-		s.stop()
-		if err := s.start(); err != nil {
-			return err
+	where := func(c cores) string {
+		if c.apart {
+			return fmt.Sprintf("Servers on core %s, the load on core %s.", joinInts(c.server), joinInts(c.load))
 		}
-		rss0, used0, err := s.memory()
-		if err != nil {
-			return err
-		}
-		if err := s.fill(*memKeys); err != nil {
-			return err
-		}
-		rss1, used1, err := s.memory()
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(out, "| %s | %.1f | %.1f | %.1f |\n", s.name, float64(rss1-rss0)/float64(*memKeys), float64(used1-used0)/float64(*memKeys), float64(rss0)/(1<<20))
+		return fmt.Sprintf("Servers and load share the cores %s: there are too few to keep them apart, so throughput and latency are those of both together.", joinInts(c.server))
 	}
+	alone := scene{name: "One loop", cores: one, threads: 1, most: [2]float64{0.5, 1.0}, note: where(one)}
+	all := scene{name: "A loop a core", cores: many, threads: len(many.server), most: [2]float64{0.65, 1.15}, note: where(many) + " redis and valkey run their commands on one thread."}
+	replica := scene{name: "One loop, a replica attached", cores: one, threads: 1, replica: true, most: [2]float64{0.5, 1.0}, note: where(one) + " The replicas run where the load runs."}
+	secure := scene{name: "One loop, TLS", cores: one, threads: 1, tls: cert, most: [2]float64{0.5, 1.0}, note: where(one)}
+	secureAll := scene{name: "A loop a core, TLS", cores: many, threads: len(many.server), tls: cert, most: [2]float64{0.65, 1.15}, note: where(many)}
+	for _, sc := range []scene{alone, all, replica, secure, secureAll} {
+		b.progress("%s", sc.name)
+		if err := b.speed(sc); err != nil {
+			return fmt.Errorf("%s: %w", sc.name, err)
+		}
+	}
+	b.scaling(alone, all)
 	return nil
 }

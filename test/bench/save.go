@@ -1,0 +1,144 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// saving is one BGSAVE under load.
+type saving struct {
+	before, during float64 // requests a second
+	p999           time.Duration
+	took           time.Duration
+	rss, peak      int64 // before the save; the highest during it, with what a forked child has for itself
+}
+
+func (s saving) kept() float64  { return s.during / s.before }
+func (s saving) grown() float64 { return float64(s.peak) / float64(s.rss) }
+
+// savePoll is how often a running save is looked at; longestSave bounds one.
+const (
+	savePoll    = 20 * time.Millisecond
+	longestSave = 3 * time.Minute
+	mostGrown   = 1.15
+)
+
+// save measures what a snapshot costs those who write meanwhile.
+func (b *bench) save(one, _ cores) error {
+	b.say("\n## BGSAVE under load\n\n%d keys, SET with 16 in flight over all of them. A server and what it forks share core %s. "+
+		"Peak memory is the resident set, and for a server that forks what the child had copied (rdb_last_cow_size).\n\n", *saveKeys, joinInts(one.server))
+	b.row("server", "requests/s before", "during", "during ÷ before", "p99.9 ms during", "save s", "RSS MiB before", "peak MiB", "peak ÷ before", "mark")
+	b.rule(10)
+	var servers []*server
+	defer func() { stopAll(servers) }()
+	for _, k := range b.kinds {
+		if !k.isRedis {
+			continue
+		}
+		s, err := start(k, one, options{dir: b.dir})
+		if err != nil {
+			return err
+		}
+		servers = append(servers, s)
+		if err := s.fill(0, *saveKeys); err != nil {
+			return err
+		}
+	}
+	got := map[*server][]saving{}
+	for range *rounds {
+		for _, s := range servers {
+			b.progress("BGSAVE of %s", s.kind.name)
+			m, err := s.saveUnderLoad()
+			if err != nil {
+				return err
+			}
+			got[s] = append(got[s], m)
+		}
+	}
+	var redis saving
+	for _, s := range servers {
+		m := middleSave(got[s])
+		verdict := ""
+		switch s.kind.name {
+		case "redis":
+			redis = m
+		case "larder":
+			verdict = b.atLeast("throughput during BGSAVE in redis' during its own", m.during/redis.during, 1) + ", " + b.mark("memory during BGSAVE in that before", m.grown(), mostGrown)
+		}
+		b.row(s.kind.name, fmt.Sprintf("%.0f", m.before), fmt.Sprintf("%.0f", m.during), fmt.Sprintf("%.2f", m.kept()), fmt.Sprintf("%.3f", m.p999.Seconds()*1e3),
+			fmt.Sprintf("%.2f", m.took.Seconds()), mib(m.rss), mib(m.peak), fmt.Sprintf("%.2f", m.grown()), verdict)
+	}
+	return nil
+}
+
+// middleSave is the one whose throughput is the median.
+func middleSave(all []saving) saving {
+	slices.SortFunc(all, func(a, b saving) int { return int(a.during - b.during) })
+	return all[len(all)/2]
+}
+
+func (s *server) saveUnderLoad() (m saving, err error) {
+	a, err := s.admin()
+	if err != nil {
+		return m, err
+	}
+	defer a.close()
+	l, err := startLoad(s, shape{verb: set, depth: 16, keys: uint64(*saveKeys), conns: connections})
+	if err != nil {
+		return m, err
+	}
+	time.Sleep(warmUp)
+	n, began := l.requests(), time.Now()
+	time.Sleep(*duration)
+	m.before = float64(l.requests()-n) / time.Since(began).Seconds()
+	rss, err := rssOf(s.pid())
+	if err == nil {
+		m.rss = rss
+		err = s.watchSave(a, l, &m)
+	}
+	err = errors.Join(err, l.stop())
+	m.p999 = l.latencies().quantile(0.999)
+	return m, err
+}
+
+// watchSave starts a save and looks on until it is over.
+func (s *server) watchSave(a *admin, l *load, m *saving) error {
+	n, began := l.requests(), time.Now()
+	l.measuring.Store(true)
+	if _, err := a.do("BGSAVE"); err != nil {
+		return err
+	}
+	for running := true; running; {
+		time.Sleep(savePoll)
+		rss, err := rssOf(s.pid())
+		if err != nil {
+			return err
+		}
+		m.peak = max(m.peak, rss)
+		v, err := a.field("persistence", "rdb_bgsave_in_progress")
+		if err != nil {
+			return err
+		}
+		running = v != "0"
+		if time.Since(began) > longestSave {
+			return fmt.Errorf("the save of %s takes more than %v", s.kind.name, longestSave)
+		}
+	}
+	m.took = time.Since(began)
+	l.measuring.Store(false)
+	m.during = float64(l.requests()-n) / m.took.Seconds()
+	if v, err := a.field("persistence", "rdb_last_bgsave_status"); err != nil || v != "ok" {
+		return fmt.Errorf("%s did not save: %s (%v)", s.kind.name, v, err)
+	}
+	if v, err := a.field("persistence", "rdb_last_cow_size"); err == nil {
+		copied, err := strconv.ParseInt(v, 10, 64)
+		if err != nil {
+			return err
+		}
+		m.peak += copied
+	}
+	return nil
+}
