@@ -86,6 +86,20 @@ func startLoad(s *server, sh shape) (*load, error) {
 	return l, nil
 }
 
+// warmUp is how long a load runs before it is measured.
+const warmUp = 200 * time.Millisecond
+
+// warm returns once every connection has been served and the load has run for a while.
+func (l *load) warm() error {
+	for began := time.Now(); l.requests() < uint64(l.conns*l.depth); time.Sleep(time.Millisecond) {
+		if time.Since(began) > patience {
+			return fmt.Errorf("%d requests were answered in %v", l.requests(), patience)
+		}
+	}
+	time.Sleep(warmUp)
+	return nil
+}
+
 // stop ends the load, and tells what went wrong.
 func (l *load) stop() error {
 	l.stopping.Store(true)

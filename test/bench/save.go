@@ -90,7 +90,9 @@ func (s *server) saveUnderLoad() (m saving, err error) {
 	if err != nil {
 		return m, err
 	}
-	time.Sleep(warmUp)
+	if err := l.warm(); err != nil {
+		return m, errors.Join(err, l.stop())
+	}
 	n, began := l.requests(), time.Now()
 	time.Sleep(*duration)
 	m.before = float64(l.requests()-n) / time.Since(began).Seconds()
