@@ -9,8 +9,11 @@ FUZZTIME ?= 30s
 # For `make up` and `make bench`: arguments handed on.
 ARGS ?=
 
+# How many random commands `make differential` compares.
+N ?= 500000
+
 # Everything but what needs binaries or takes long.
-UNIT = $(shell $(GO) list ./... | grep -v '/larder/test/')
+UNIT = $(shell $(GO) list ./... | grep -v '/larder/test/') ./test/differential
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
@@ -47,10 +50,11 @@ lint: ## go vet, staticcheck, and our own rules
 test-unit: build ## unit tests, with the race detector
 	LARDER_BIN=$(CURDIR)/bin CGO_ENABLED=1 $(GO) test -race -p $(P) -timeout 30m $(UNIT)
 
-# The race detector cannot see the arena: here a shard's memory is unreadable while it is not locked.
+# The race detector cannot see the arena: here a shard's memory is unreadable while it is not locked. More threads than there are
+# cores (machines with more than eight set it higher), so that one is interrupted while it holds shards.
 .PHONY: test-invariants
 test-invariants: ## the data plane's unit tests with all assertions on
-	$(GO) test -tags invariants -p $(P) -timeout 30m ./base/invariant ./store/... ./engine/... ./commands/...
+	GOMAXPROCS=8 $(GO) test -tags invariants -p $(P) -timeout 30m ./base/invariant ./store/... ./engine/... ./commands/... ./node/...
 
 .PHONY: test-e2e
 test-e2e: build ## the AWS CLI, boto3, redis-cli and go-redis against bin/larder
@@ -65,8 +69,12 @@ test-faults: build ## long: kill -9 and SIGSTOP of primaries under load, hundred
 	@mkdir -p bench && printf '| fault | times | p50 | p99 | worst | acknowledged writes |\n|---|---|---|---|---|---|\n' > bench/FAULTS.md
 	LARDER_BIN=$(CURDIR)/bin $(GO) test -count=1 -p 1 -timeout 6h -v ./test/faults/... -args -out $(CURDIR)/bench/FAULTS.md $(ARGS)
 
+.PHONY: differential
+differential: ## N (500000) random commands, made from the declarations, on larder and redis-server (ARGS="-seed 7")
+	$(GO) test -count=1 -timeout 6h -v ./test/differential -args -commands $(N) $(ARGS)
+
 .PHONY: bench
-bench: build ## larder beside redis-server in one run: throughput, latency, CPU a request, bytes a key
+bench: build ## larder beside redis-server in one run, judged by the project's marks (ARGS="-quick", "-valkey PATH", ...)
 	LARDER_BIN=$(CURDIR)/bin $(GO) run ./test/bench $(ARGS)
 
 .PHONY: generate
@@ -81,6 +89,10 @@ fuzz: ## runs each fuzz target for FUZZTIME (30s)
 			$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x "$$(dirname "$$file")"; \
 		done; \
 	done
+
+.PHONY: fuzz-long
+fuzz-long: ## runs each fuzz target for ten minutes
+	$(MAKE) fuzz FUZZTIME=10m
 
 .PHONY: clean
 clean: ## removes what was built

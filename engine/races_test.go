@@ -233,6 +233,10 @@ func TestExecHoldsWatchedKeys(t *testing.T) {
 	s := raceServer(t)
 	sides := [2]*loop{newLoop(s), newLoop(s)}
 	keys := [2]string{"x", "y"}
+	shard := func(key string) int { return s.Engine.Space.ShardOf(s.Engine.Space.Hash([]byte(key))) }
+	if shard("x") == shard("y") {
+		t.Fatal("the two keys share a shard: choose others, or nothing is tried")
+	}
 	check := newLoop(s)
 	ran := 0
 	for round := range many(2000) {
@@ -246,10 +250,9 @@ func TestExecHoldsWatchedKeys(t *testing.T) {
 				l.run("WATCH", keys[i])
 				free := l.run("GET", keys[i]) == "$1\r\n0\r\n"
 				l.run("MULTI")
-				for n := range 10 { // so that it takes a while
-					l.run("SET", fmt.Sprintf("filler:%d:%d", i, n), "x")
+				for range 30 { // so that it takes a while, and no other shard
+					l.run("SET", keys[1-i], "1")
 				}
-				l.run("SET", keys[1-i], "1")
 				watched.Done()
 				watched.Wait()
 				did[i] = l.run("EXEC") != nullArray && free

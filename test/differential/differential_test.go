@@ -41,11 +41,11 @@ var included = []string{"ping", "echo", "dbsize", "flushdb", "flushall", "swapdb
 
 // excluded are commands whose replies say nothing here, with the reason.
 var excluded = map[string]string{
-	"object|help":    "its words are our own",
-	"object|freq":    "needs an LFU policy, which is the node's configuration",
-	"wait":           "it waits for replicas",
-	"waitaof":        "it waits for replicas",
-	"migrate":        "it needs a third server",
+	"object|help": "its words are our own",
+	"object|freq": "needs an LFU policy, which is the node's configuration",
+	"wait":        "it waits for replicas",
+	"waitaof":     "it waits for replicas",
+	"migrate":     "it needs a third server",
 }
 
 // drawn are the commands of a table that are drawn.

@@ -301,5 +301,5 @@ func (g *generator) value() string {
 
 // dumps are DUMP payloads as redis-server 7.0.15 makes them (of "hello", 12, 70000, a string that is packed), and what is none.
 var dumps = []string{
-	"\x00\x05hello\n\x00\x1a\xb9\xd9\xc1\xa7\x12\xc2\x1a", "", "\x00\x05hello", strings.Repeat("\x00", 20),
+	"\x00\x05hello\n\x00\x1a\xb9\xd9\xc1\xa7\x12\xc2\x1a", "", "\x00\x05hello", strings.Repeat("x", 20),
 }

@@ -68,3 +68,28 @@ func FuzzReader(f *testing.F) {
 		}
 	})
 }
+
+// FuzzParserSplits: it does not matter where a stream is cut into reads. Each byte of cuts is the length of a read; the last one goes on.
+func FuzzParserSplits(f *testing.F) {
+	for _, c := range malformedRequests {
+		if len(c.in) < 200 {
+			f.Add([]byte(c.in), []byte{3, 1, 7})
+		}
+	}
+	for _, c := range validRequests {
+		f.Add([]byte(c.in), []byte{1, 30, 2, 5})
+	}
+	f.Fuzz(func(t *testing.T, in, cuts []byte) {
+		pieces := make([]int, 0, len(cuts)+1)
+		for _, n := range cuts {
+			pieces = append(pieces, int(n))
+		}
+		pieces = append(pieces, 1+len(cuts))
+		lim := resp.Limits{MaxBulk: 200, MaxMultibulk: 50, MaxInline: 300}
+		whole, err := feed(in, &lim)
+		parts, err2 := feed(in, &lim, pieces...)
+		if !reflect.DeepEqual(whole, parts) || !reflect.DeepEqual(err, err2) {
+			t.Fatalf("at once %q, %v; in parts %v %q, %v", whole, err, pieces, parts, err2)
+		}
+	})
+}
