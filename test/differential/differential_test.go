@@ -10,7 +10,6 @@ package differential
 import (
 	"bytes"
 	"flag"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -267,6 +266,6 @@ func (v *servers) coverage(cmds []*spec.Command) {
 		if exists && v.seen[i] == 0 {
 			v.t.Errorf("nothing needs this explanation any more: %s", d.why)
 		}
-		v.t.Log(fmt.Sprintf("%7d times: %s", v.seen[i], d.why))
+		v.t.Logf("%7d times: %s", v.seen[i], d.why)
 	}
 }

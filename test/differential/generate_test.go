@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/larder-cache/larder/commands/spec"
+	"github.com/larder-cache/larder/persist/rdb"
 )
 
 // step is one command of one of two connections.
@@ -299,7 +300,17 @@ func (g *generator) value() string {
 	return pick(g, append([]string{"007", "abc", "3.0", "5e2", "key:1"}, integers...)...)
 }
 
-// dumps are DUMP payloads as redis-server 7.0.15 makes them (of "hello", 12, 70000, a string that is packed), and what is none.
-var dumps = []string{
-	"\x00\x05hello\n\x00\x1a\xb9\xd9\xc1\xa7\x12\xc2\x1a", "", "\x00\x05hello", strings.Repeat("x", 20),
+// dumps are payloads of DUMP that both servers read, and what is none.
+var dumps = append(payloads("hello", "12", "70000", "-1", "", strings.Repeat("packed", 100)), "", "\x00\x05hello", strings.Repeat("x", 20))
+
+// payloads writes strings as redis-server 7.0.15 does.
+func payloads(values ...string) (out []string) {
+	for _, v := range values {
+		b, err := rdb.DumpValue(rdb.Value{Type: rdb.TypeString, String: []byte(v)}, rdb.WriterOptions{Version: 10, Compress: true})
+		if err != nil {
+			panic(err) // a string has a payload in every version
+		}
+		out = append(out, string(b))
+	}
+	return out
 }
