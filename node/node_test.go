@@ -474,6 +474,7 @@ func TestClientCommand(t *testing.T) {
 		v.closed()
 		p.want("CLIENT KILL TYPE nonsense", "-ERR Unknown client type 'nonsense'")
 		p.want("CLIENT KILL ID 0", "-ERR client-id should be greater than 0")
+		until(t, "the victims are forgotten", func() bool { return p.info("connected_clients") == "1" })
 		p.want("CLIENT KILL TYPE normal SKIPME no", "1")
 		p.closed()
 	})
