@@ -120,6 +120,8 @@ func TestRestore(t *testing.T) {
 		{words("RESTORE a 0 P FREQ 256"), "-ERR Invalid FREQ value, must be >= 0 and <= 255", ""},
 		{words("RESTORE a 0 P IDLETIME 1000"), "OK", "RESTORE a 0 P IDLETIME 1000"},
 		{words("OBJECT IDLETIME a"), "1000", ""},
+		{words("RESTORE a 0 garbage REPLACE"), "-ERR DUMP payload version or checksum are wrong", ""},
+		{words("OBJECT IDLETIME a"), "1000", ""}, // what fails does not touch the key
 		{words("RESTORE-ASKING b 0 P FREQ 5"), "OK", "RESTORE-ASKING b 0 P FREQ 5"},
 	})
 	want := "[g restore 0 a g restore 0 a g restore 0 a g restore 0 a g del 0 a g restore 0 a g restore 0 b]"

@@ -74,7 +74,7 @@ func restoreRun(c *spec.Call) {
 		return
 	}
 	k := c.Key(0)
-	if c.Engine.Write(k).Found() && !opts.replace {
+	if !opts.replace && c.Engine.Write(k).Found() {
 		c.Out.Error(errBusyKey)
 		return
 	}
