@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -137,16 +138,15 @@ func (t *tail) Write(p []byte) (int, error) {
 	}
 }
 
-// last is the last line that says anything.
+// last is what was said last: a reason may have a hint behind it.
 func (t *tail) last() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for i := len(t.said) - 1; i >= 0; i-- {
-		if t.said[i] != "" {
-			return t.said[i]
-		}
+	said := slices.DeleteFunc(slices.Clone(t.said), func(line string) bool { return line == "" })
+	if len(said) == 0 {
+		return "(it printed nothing)"
 	}
-	return "(it printed nothing)"
+	return strings.Join(said[max(len(said)-3, 0):], " / ")
 }
 
 // collected is the collector's processor time and runs so far.
