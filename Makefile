@@ -13,7 +13,7 @@ ARGS ?=
 N ?= 500000
 
 # Everything but what needs binaries or takes long.
-UNIT = $(shell $(GO) list ./... | grep -v '/larder/test/') ./test/differential
+UNIT = $(shell $(GO) list ./... | grep -v '/larder/test/') ./test/bench ./test/differential
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
