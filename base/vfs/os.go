@@ -73,8 +73,15 @@ func (OS) Lock(name string) (io.Closer, error) {
 		f.Close() // the lock's error is the one to report
 		return nil, err
 	}
-	return f, nil
+	return heldLock{f}, nil
 }
+
+// heldLock is the open file that has a lock.
+type heldLock struct{ *os.File }
+
+// Close frees the lock, also where a child that is just being started still has the file open: it closes it only once it
+// runs its own program.
+func (l heldLock) Close() error { return errors.Join(funlock(l.File), l.File.Close()) }
 
 type osFile struct{ *os.File }
 
