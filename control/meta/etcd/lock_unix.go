@@ -59,7 +59,7 @@ func (l *dirLock) write(text string) error {
 
 // release gives the folder up. The file stays: to remove it would let two processes lock two files of the same name.
 func (l *dirLock) release() {
-	_ = l.file.Truncate(0) // a stale number would only be shown, never believed
+	_ = l.file.Truncate(0)                         // a stale number would only be shown, never believed
 	_ = unix.Flock(int(l.file.Fd()), unix.LOCK_UN) // a child that is just being started may have the file open for an instant longer
 	_ = l.file.Close()
 }
