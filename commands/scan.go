@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"bytes"
 	"strconv"
 
 	"github.com/larder-cache/larder/base/limits"
@@ -45,6 +46,7 @@ type scan struct {
 	seen    int // keys looked at
 	found   int
 	keys    resp.Writer // the keys found: the cursor stands before them, and is known after them
+	over    [][]byte    // keys of the shard in hand that have expired
 }
 
 func scanRun(c *spec.Call) {
@@ -129,6 +131,7 @@ func (s *scan) run(cursor uint64) (next uint64) {
 				return
 			}
 			pos = sh.DB(s.c.DB).Scan(pos, s.count-s.seen, s.look)
+			s.expire()
 		})
 		if pos == 0 {
 			i++
@@ -146,11 +149,23 @@ func (s *scan) run(cursor uint64) (next uint64) {
 func (s *scan) look(ent keyspace.Entry) {
 	s.seen++
 	key := ent.Key()
-	if (s.typed && ent.Type() != s.typ) || (s.pattern != nil && !glob.Match(s.pattern, key, false)) || s.c.Engine.Expired(ent) {
+	if (s.typed && ent.Type() != s.typ) || (s.pattern != nil && !glob.Match(s.pattern, key, false)) {
+		return
+	}
+	if s.c.Engine.Expired(ent) {
+		s.over = append(s.over, bytes.Clone(key))
 		return
 	}
 	s.keys.Bulk(key)
 	s.found++
+}
+
+// expire deletes the keys that were to be told but are over.
+func (s *scan) expire() {
+	for _, key := range s.over {
+		s.c.Engine.Expire(s.c.DB, key)
+	}
+	s.over = s.over[:0]
 }
 
 func keysRun(c *spec.Call) {
@@ -196,35 +211,58 @@ func sizes(c *spec.Call, each []int) (total int, _ []int) {
 	return total, each
 }
 
-// randomTries is how many expired keys RANDOMKEY draws before it says that there is none.
+// randomTries is how many expired keys RANDOMKEY draws, where it may not delete them, before it tells one all the same.
 const randomTries = 100
 
 func randomkeyRun(c *spec.Call) {
-	total, each := sizes(c, nil)
-	for range randomTries {
-		if total == 0 {
-			break
-		}
-		if drawKey(c, total, each) {
+	d := draw{c: c}
+	d.total, d.each = sizes(c, nil)
+	for d.total > 0 {
+		if d.key() {
 			return
 		}
 	}
 	c.Out.Null()
 }
 
-// drawKey answers a key drawn with equal chances, as far as the sizes are still true; false if what it drew is expired or gone.
-func drawKey(c *spec.Call, total int, each []int) (ok bool) {
-	n := int(c.Engine.Rand() % uint64(total))
+// draw is one RANDOMKEY.
+type draw struct {
+	c     *spec.Call
+	total int   // keys left to draw from
+	each  []int // and those of each shard
+	tries int   // expired keys that could not be deleted
+}
+
+// key answers a key drawn with equal chances, as far as the sizes are still true; false if there was none, or it was expired.
+func (d *draw) key() (told bool) {
+	n := int(d.c.Engine.Rand() % uint64(d.total))
 	i := 0
-	for n >= each[i] {
-		n -= each[i]
+	for n >= d.each[i] {
+		n -= d.each[i]
 		i++
 	}
-	c.Engine.Shard(i, func(sh *keyspace.Shard) {
-		ent := sh.DB(c.DB).Random(c.Engine.Rand)
-		if ok = ent.Found() && !c.Engine.Expired(ent); ok {
-			c.Out.Bulk(ent.Key())
+	d.c.Engine.Shard(i, func(sh *keyspace.Shard) { told = d.from(i, sh) })
+	return told
+}
+
+func (d *draw) from(i int, sh *keyspace.Shard) (told bool) {
+	c := d.c
+	ent := sh.DB(c.DB).Random(c.Engine.Rand)
+	switch {
+	case !ent.Found(): // gone since they were counted
+		d.total -= d.each[i]
+		d.each[i] = 0
+		return false
+	case !c.Engine.Expired(ent):
+	case c.Engine.Expire(c.DB, bytes.Clone(ent.Key())):
+		d.total--
+		d.each[i]--
+		return false
+	default:
+		if d.tries++; d.tries < randomTries {
+			return false
 		}
-	})
-	return ok
+	}
+	c.Out.Bulk(ent.Key())
+	return true
 }

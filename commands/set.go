@@ -36,6 +36,7 @@ func setAccess(args [][]byte) spec.Access {
 type setting struct {
 	at          int64 // ms since 1970, NoExpiry or KeepTTL
 	timed       bool  // at is a point in time
+	asSent      bool  // and it was given as such, in ms: the call is propagated as it stands
 	nx, xx, get bool
 }
 
@@ -73,6 +74,7 @@ func setRun(c *spec.Call) {
 		if s.at, ok = deadline(c, *expiry); !ok {
 			return
 		}
+		s.asSent = expiry.Arg.Token == "PXAT"
 	}
 	s.run(c)
 }
@@ -144,7 +146,9 @@ func (s *setting) run(c *spec.Call) {
 	switch {
 	case s.timed:
 		c.Engine.Notify(eventGeneric, "expire", k)
-		c.Engine.Propagate(wordSet, k.Name, c.Args[2], wordPXAT, decimal(s.at))
+		if !s.asSent {
+			c.Engine.Propagate(wordSet, k.Name, c.Args[2], wordPXAT, decimal(s.at))
+		}
 	case s.get:
 		c.Engine.Propagate(withoutGet(c.Args)...)
 	}

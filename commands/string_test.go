@@ -53,6 +53,8 @@ func TestSet(t *testing.T) {
 		{"SET k z EX 10", "OK", []string{"SET k z PXAT " + in(10_000)}},
 		{"SET k z PX 10", "OK", []string{"SET k z PXAT " + in(10)}},
 		{"SET k z PXAT " + in(5000), "OK", []string{"SET k z PXAT " + in(5000)}},
+		{"set k z xx pxat " + in(5000), "OK", []string{"set k z xx pxat " + in(5000)}},
+		{"SET k z PXAT " + in(5000) + " GET", `"z"`, []string{"SET k z PXAT " + in(5000) + " GET"}},
 		{"SET k z EXAT " + strconv.FormatInt(nowMs/1000+3, 10) + " XX GET", `"z"`, []string{"SET k z PXAT " + in(3000)}},
 		{"PTTL k", "3000", nil},
 		{"SET k zz KEEPTTL", "OK", []string{"SET k zz KEEPTTL"}},
@@ -321,6 +323,73 @@ func TestPrimaryIsObeyed(t *testing.T) {
 	}
 	if got := s.Journal(); got != nil {
 		t.Errorf("journaled %q", got)
+	}
+}
+
+// TestScanExpires: SCAN deletes the expired keys that it would have told, RANDOMKEY those that it draws, KEYS none.
+func TestScanExpires(t *testing.T) {
+	s := enginetest.New(t, enginetest.Start)
+	c, watcher := s.Client(), s.Client()
+	fill := func() (unlinks []string) {
+		for i := range 100 {
+			c.Do(fmt.Sprintf("SET gone:%d v PX 1", i))
+			unlinks = append(unlinks, fmt.Sprintf("UNLINK gone:%d", i))
+		}
+		c.Do("SET stays v")
+		s.Clock.Advance(2 * time.Millisecond)
+		s.Journal()
+		slices.Sort(unlinks)
+		return unlinks
+	}
+	want := fill()
+	watcher.Do("WATCH gone:1")
+	for _, quiet := range []string{"KEYS *", "SCAN 0 COUNT 1000 MATCH stays", "SCAN 0 COUNT 1000 TYPE list"} {
+		if c.Do(quiet); c.Do("DBSIZE") != "101" {
+			t.Errorf("%s deletes expired keys", quiet)
+		}
+	}
+	for _, do := range []string{"SCAN 0 COUNT 1000", "MULTI/SCAN 0 COUNT 1000/EXEC"} {
+		words := strings.Split(do, "/")
+		for _, w := range words {
+			c.Do(w)
+		}
+		got := s.Journal()
+		if len(words) > 1 && len(got) > 2 {
+			if got[0] != "MULTI" || got[len(got)-1] != "EXEC" {
+				t.Errorf("%s is no one effect: %q", do, got)
+			}
+			got = got[1 : len(got)-1]
+		}
+		if slices.Sort(got); !slices.Equal(got, want) {
+			t.Errorf("%s journals\n     %q\nwant %q", do, got, want)
+		}
+		if n := c.Do("DBSIZE"); n != "1" {
+			t.Errorf("%s leaves %s keys", do, n)
+		}
+		fill()
+	}
+	if got := c.Do("RANDOMKEY"); got != `"stays"` {
+		t.Errorf("RANDOMKEY %s", got)
+	}
+	if got := s.Journal(); len(got) == 0 || !strings.HasPrefix(got[0], "UNLINK gone:") {
+		t.Errorf("RANDOMKEY journals %q", got) // that it draws no expired key before has a chance of 1 in 101
+	}
+}
+
+// TestScanOfReplica: a replica hides what is expired, and leaves it to its primary; RANDOMKEY tells it where there is nothing else.
+func TestScanOfReplica(t *testing.T) {
+	s := enginetest.New(t, enginetest.Start)
+	c := s.Client()
+	c.Do("SET gone v PX 1")
+	s.Clock.Advance(2 * time.Millisecond)
+	s.Engine.SetGate(engine.GateReplica|engine.GateReadOnly, 0)
+	for do, want := range map[string]string{"SCAN 0": `["0" []]`, "RANDOMKEY": `"gone"`, "KEYS *": "[]"} {
+		if got := c.Do(do); got != want {
+			t.Errorf("%s: %s, want %s", do, got, want)
+		}
+	}
+	if got := c.Do("DBSIZE"); got != "1" {
+		t.Errorf("%s keys", got)
 	}
 }
 

@@ -61,6 +61,20 @@ func (x *Executor) commit() {
 	f.reset()
 }
 
+// commitEach is commit for changes that have nothing to do with each other, and need no MULTI around them: keys that expired.
+func (x *Executor) commitEach() {
+	f := &x.fx
+	if len(f.ops) == 0 {
+		return
+	}
+	if x.e.Gate()&GateReplica == 0 {
+		for i := range f.ops {
+			x.client.writeOffset = x.e.Journal.Append(f.buf, f.ops[i:i+1])
+		}
+	}
+	f.reset()
+}
+
 // The methods below are spec.Engine, for the handlers.
 
 // Read implements spec.Engine.
@@ -191,13 +205,29 @@ func (x *Executor) EachShard(fn func(*keyspace.Shard) bool) {
 	}
 }
 
-// Shard implements spec.Engine.
+// Shard implements spec.Engine. What fn deletes is journaled before the shard is let go; within a transaction it is one effect with
+// the rest.
 func (x *Executor) Shard(i int, fn func(*keyspace.Shard)) {
 	if x.held.has(i) {
 		fn(x.e.shards[i].ks)
 		return
 	}
-	x.e.WithShard(i, fn)
+	x.e.lock(i)
+	x.held.add(i)
+	fn(x.e.shards[i].ks)
+	x.commitEach()
+	x.held.remove(i)
+	x.e.unlock(i)
+}
+
+// Expire implements spec.Engine.
+func (x *Executor) Expire(db int, name []byte) bool {
+	if !x.mayExpire() {
+		return false
+	}
+	k := x.KeyRef(db, name)
+	x.expire(&k)
+	return true
 }
 
 // Space implements spec.Engine.

@@ -83,7 +83,7 @@ func (c *Cycle) expireShard(i int) {
 		begin := c.x.e.Clock.MonoNanos()
 		again = c.expireLocked(i)
 		c.x.e.Latency("expire-cycle", (c.x.e.Clock.MonoNanos()-begin)/1e6)
-		c.x.commit()
+		c.x.commitEach()
 		c.x.held = lockSet{}
 		c.x.e.unlock(i)
 		c.x.e.Journal.Wake()

@@ -9,6 +9,7 @@ const maxShards = 256
 type lockSet [maxShards / 64]uint64
 
 func (s *lockSet) add(i int)           { s[i>>6] |= 1 << (i & 63) }
+func (s *lockSet) remove(i int)        { s[i>>6] &^= 1 << (i & 63) }
 func (s *lockSet) has(i int) bool      { return s[i>>6]&(1<<(i&63)) != 0 }
 func (s *lockSet) empty() bool         { return s[0]|s[1]|s[2]|s[3] == 0 }
 func (s *lockSet) each(fn func(i int)) { s.all(func(i int) bool { fn(i); return true }) }

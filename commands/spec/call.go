@@ -92,6 +92,9 @@ type Engine interface {
 	Rand() uint64
 	// Expired reports whether an entry's time is over at the call's Now.
 	Expired(e keyspace.Entry) bool
+	// Expire deletes a key of a database that a visit through Shard or EachShard has found Expired, unless that is left to another
+	// node or time; false if it is. Within the visit, but not while the shard is being iterated over.
+	Expire(db int, name []byte) bool
 }
 
 // Key is the call's i-th key.
