@@ -37,9 +37,16 @@ func replyDocs(w *resp.Writer, cmd *spec.Command) {
 	f.text("since", cmd.Since)
 	f.text("group", string(cmd.Group))
 	f.text("complexity", cmd.Complex)
+	var flags []string
 	if cmd.Deprecated != "" {
+		flags = append(flags, "deprecated")
+	}
+	if cmd.Internal {
+		flags = append(flags, "syscmd")
+	}
+	if len(flags) > 0 {
 		f.name("doc_flags")
-		replyWords(w, []string{"deprecated"})
+		replyWords(w, flags)
 	}
 	f.text("deprecated_since", cmd.Deprecated)
 	f.text("replaced_by", cmd.Instead)

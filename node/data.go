@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"sync/atomic"
 
+	"github.com/larder-cache/larder/base/limits"
 	"github.com/larder-cache/larder/engine"
 	"github.com/larder-cache/larder/persist/rdb"
 	"github.com/larder-cache/larder/replication"
@@ -117,7 +118,7 @@ func (n *Node) noteUsed(a rdb.Aux) {
 // readRDB gives an RDB file's parts to fn, until it fails or the file ends.
 func (n *Node) readRDB(ctx context.Context, in io.Reader, fn func(*rdb.Event) error) error {
 	// Packed encodings are looked into when asked for: what a client restores is always.
-	r := rdb.NewReader(in, rdb.ReaderOptions{SkipChecksum: !n.cfg.get("rdbchecksum").bool(), Deep: n.cfg.get("sanitize-dump-payload").string() == "yes"})
+	r := rdb.NewReader(in, rdb.ReaderOptions{SkipChecksum: !n.cfg.get("rdbchecksum").bool() || n.debug.skipChecksum.Load(), Deep: n.cfg.get("sanitize-dump-payload").string() == "yes"})
 	for {
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -145,6 +146,8 @@ func (n *Node) loadable(ev *rdb.Event) error {
 		return fmt.Errorf("the snapshot holds data of the module %q, which larder-server does not have", ev.Module)
 	case ev.Kind == rdb.EventKey && ev.Value.Type != rdb.TypeString:
 		return fmt.Errorf("the key %q is a %s, a type that this version of larder-server does not have yet", clipKey(ev.Key), ev.Value.Type.Kind())
+	case ev.Kind == rdb.EventKey && len(ev.Key) > limits.MaxKeyBytes:
+		return errors.New("the snapshot has a key of more than 4 GiB - 1, which is the most that larder-server can hold")
 	case ev.Kind == rdb.EventKey && ev.DB >= n.space.Databases():
 		return fmt.Errorf("the snapshot has a database %d, and `databases` is %d", ev.DB, n.space.Databases())
 	}

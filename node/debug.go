@@ -17,7 +17,8 @@ import (
 
 // debugState is what DEBUG has switched.
 type debugState struct {
-	pauseCron atomic.Bool
+	pauseCron    atomic.Bool
+	skipChecksum atomic.Bool // RESTORE and snapshots do without checksums
 }
 
 // debugSub is one subcommand of DEBUG; args counts the words behind its name.
@@ -31,7 +32,8 @@ type debugSub struct {
 // debugCommand declares DEBUG. It is one command: its subcommands have no entries of their own in Redis either.
 func (n *Node) debugCommand() *spec.Command {
 	return &spec.Command{Name: "debug", Since: "1.0.0", Doc: "A container for debugging commands.", Complex: "Depends on subcommand.", Group: spec.Server,
-		Arity: -2, Flags: spec.Admin | spec.NoScript | spec.Loading | spec.Stale | spec.Protected, Scope: spec.EachShard, Run: n.debugRun}
+		Internal: true,
+		Arity:    -2, Flags: spec.Admin | spec.NoScript | spec.Loading | spec.Stale | spec.Protected, Scope: spec.EachShard, Run: n.debugRun}
 }
 
 const debugDenied = "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it from a local connection, " +
@@ -111,6 +113,7 @@ var debugSubs = []debugSub{
 	{"set-active-expire", 1, 1, debugActiveExpire, []string{" <0|1>", "Setting it to 0 disables expiring keys in background when they are not",
 		"accessed (otherwise the behavior). Setting it to 1 reenables back the", "default."}},
 	{"set-disable-deny-scripts", 1, 1, debugSwitch, []string{" <0|1>", "Accepted without effect: scripts are not built in this version."}},
+	{"set-skip-checksum-validation", 1, 1, debugSkipChecksum, []string{" <0|1>", "Enables or disables checksum checks for RDB files and RESTORE's payload"}},
 	{"sleep", 1, 1, debugSleep, []string{" <seconds>", "Stop the server for <seconds>. Decimals allowed."}},
 	{"stringmatch-len", 2, 2, debugStringMatch, []string{" <length> <pattern>", "Match <pattern> against a string of <length> letters."}},
 	{"stringmatch-test", 0, 0, debugStringMatchTest, []string{"", "Run a fuzz tester against the glob matcher."}},
@@ -133,6 +136,11 @@ func debugPauseCron(n *Node, c *spec.Call, args [][]byte) {
 
 func debugActiveExpire(n *Node, c *spec.Call, args [][]byte) {
 	n.cycle.SetExpiring(on(args[0]))
+	c.Out.OK()
+}
+
+func debugSkipChecksum(n *Node, c *spec.Call, args [][]byte) {
+	n.debug.skipChecksum.Store(on(args[0]))
 	c.Out.OK()
 }
 

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"github.com/larder-cache/larder/base/limits"
 	"github.com/larder-cache/larder/commands/spec"
 	"github.com/larder-cache/larder/engine"
 	"github.com/larder-cache/larder/store/keyspace"
@@ -212,6 +213,10 @@ func debugPopulate(n *Node, c *spec.Call, args [][]byte) {
 		c.Out.Error("LOADING Redis is loading the dataset in memory")
 		return
 	}
+	if len(prefix)+1+maxDecimal > limits.MaxKeyBytes {
+		c.Out.Error("ERR " + spec.ErrLongKey.Error())
+		return
+	}
 	buf := make([]byte, size)
 	for i := range count {
 		text := "value:" + strconv.FormatInt(i, 10)
@@ -224,6 +229,9 @@ func debugPopulate(n *Node, c *spec.Call, args [][]byte) {
 	}
 	c.Out.OK()
 }
+
+// maxDecimal is how long an integer can be, in digits.
+const maxDecimal = 20
 
 func (n *Node) populate(c *spec.Call, prefix string, i int64, content []byte) {
 	key := strconv.AppendInt(append([]byte(prefix), ':'), i, 10)

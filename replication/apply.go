@@ -2,6 +2,7 @@ package replication
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"net"
@@ -134,6 +135,9 @@ func (f *follower) applyOne(s *incoming) error {
 	s.cl.Out.Buf = out[:0]
 	if len(out) == 0 || out[0] != '-' {
 		return nil
+	}
+	if bytes.Contains(out, []byte(spec.ErrLongKey.Error())) {
+		return fmt.Errorf("the primary sent a command that this version cannot run: %w", spec.ErrLongKey)
 	}
 	if spec.EqualFold(args[0], "select") {
 		return fmt.Errorf("the primary selects database %q: %q", args[1:], out)

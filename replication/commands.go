@@ -22,7 +22,7 @@ func (m *Manager) Commands() []*spec.Command {
 		{Name: "sync", Since: "1.0.0", Doc: "An internal command used in replication.", Group: spec.Server, Arity: 1,
 			Flags: admin | spec.NoAsyncLoading | spec.NoMulti, Run: m.syncRun},
 		{Name: "replconf", Since: "3.0.0", Doc: "An internal command for configuring the replication stream.", Complex: "O(1)", Group: spec.Server,
-			Arity: -1, Flags: admin | spec.Loading | spec.Stale | spec.AllowBusy, Run: m.replconfRun},
+			Arity: -1, Flags: admin | spec.Loading | spec.Stale | spec.AllowBusy, Internal: true, Run: m.replconfRun},
 		{Name: "replicaof", Since: "5.0.0", Doc: "Configures a server as replica of another, or promotes it to a master.", Complex: "O(1)", Group: spec.Server,
 			Arity: 3, Flags: admin | spec.Stale | spec.NoAsyncLoading | spec.NoMulti, Args: follow, Run: m.replicaofRun},
 		{Name: "slaveof", Since: "1.0.0", Doc: "Sets a server as a replica of another, or promotes it to being a master.", Complex: "O(1)", Group: spec.Server,

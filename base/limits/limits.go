@@ -136,8 +136,8 @@ const (
 
 // Keys and values.
 const (
-	// MaxKeyBytes is the longest key. Redis' bound is that of any argument.
-	MaxKeyBytes = MaxBulkBytesDefault
+	// MaxKeyBytes is the longest key: an entry has 32 bits for its length. Redis' bound is that of any argument.
+	MaxKeyBytes = 4*GiB - 1
 	// MaxLocalExpiries is how many keys a writable replica watches itself, of those that clients gave an expiry there.
 	MaxLocalExpiries = 1024 * 1024
 	// MaxLCSCells is how many pairs of bytes LCS compares, whatever proto-max-bulk-len: its shards are held meanwhile, some 10 ms.
@@ -184,8 +184,9 @@ const (
 	MaxSyncSnapshots = 1
 	// WalkerLockHold is how long a snapshot's walker holds a shard at a time.
 	WalkerLockHold = 200 * time.Microsecond
-	// MaxRDBStringBytes is the longest string that a dump may announce; a longer one is corrupt data.
-	MaxRDBStringBytes = MaxBulkBytesDefault
+	// MaxRDBStringBytes is the longest string that a dump may announce; a longer one is corrupt data. It is what the arena can
+	// hold, as proto-max-bulk-len, which bounds what can be stored, has no upper bound.
+	MaxRDBStringBytes = ArenaReachBytes
 	// RDBAllocStepBytes is how much is allocated ahead of the bytes really read, so that a false length costs nothing.
 	RDBAllocStepBytes = 1 * MiB
 	// MaxRDBAuxBytes is the longest name or value of a dump's auxiliary field.

@@ -34,7 +34,7 @@ func TestBoundsAgree(t *testing.T) {
 		{PreImageNodeBytes < PreImageCopyBytes && PreImageCopyBytes < MaxPreImageQueueBytes, "a pre-image fits the queue"},
 		{MinPreImageQueueBytes < MaxPreImageQueueBytes && PreImageCopyBytes < MinPreImageQueueBytes, "the smallest queue holds a pre-image"},
 		{StalledSyncPatience < ReplicationTimeout, "who makes writers wait is cut before who is merely slow"},
-		{MaxRDBStringBytes >= MaxBulkBytesDefault && MaxRDBStringBytes >= MaxKeyBytes, "what can be stored can be loaded"},
+		{MaxRDBStringBytes >= ArenaReachBytes && MaxRDBStringBytes >= MaxKeyBytes, "what can be stored can be loaded"},
 		{RDBAllocStepBytes < MaxRDBStringBytes, "a long string is read in steps"},
 		{ReplicaPingEveryDefault < ReplicationTimeout, "a ping comes before the link is given up"},
 		{ReplicaAckEvery < ReplicationTimeout, "an acknowledgement comes before the link is given up"},

@@ -147,6 +147,7 @@ type Command struct {
 	History    [][2]string
 	Deprecated string // the version since which it is deprecated, with Instead
 	Instead    string
+	Internal   bool // COMMAND DOCS calls it a system command: nodes send it to each other
 	// Sub are the subcommands of a container such as CLIENT. A container's own Run is nil, unless it can be called alone (COMMAND).
 	Sub []*Command
 	Run func(*Call)

@@ -1,5 +1,7 @@
 package spec
 
+import "github.com/larder-cache/larder/base/limits"
+
 // Access is what a command does with a key, as COMMAND INFO's key specifications tell it.
 type Access uint16
 
@@ -71,6 +73,9 @@ type KeyPos struct {
 // ErrBadKeys says that the arguments do not have the keys where the declaration wants them (a numkeys that is out of range).
 var ErrBadKeys error = keysError("Invalid arguments specified for command")
 
+// ErrLongKey says that a key is longer than an entry can hold: limits.MaxKeyBytes.
+var ErrLongKey error = keysError("a key is longer than 4 GiB - 1, the most that larder can hold")
+
 // keysError is an error whose text is what clients are told.
 type keysError string
 
@@ -110,6 +115,9 @@ func (k *KeySpec) positions(dst []KeyPos, args [][]byte) ([]KeyPos, error) {
 		access = k.Vary(args)
 	}
 	for i := first; i <= last && i < len(args); i += k.Find.Step {
+		if len(args[i]) > limits.MaxKeyBytes {
+			return dst, ErrLongKey
+		}
 		dst = append(dst, KeyPos{Arg: i, Access: access})
 	}
 	return dst, nil
@@ -142,7 +150,11 @@ func (k *KeySpec) counted(dst []KeyPos, args [][]byte, first int) ([]KeyPos, err
 		return dst, ErrBadKeys
 	}
 	for i := range n {
-		dst = append(dst, KeyPos{Arg: start + i*k.Find.Step, Access: k.Access})
+		arg := start + i*k.Find.Step
+		if len(args[arg]) > limits.MaxKeyBytes {
+			return dst, ErrLongKey
+		}
+		dst = append(dst, KeyPos{Arg: arg, Access: k.Access})
 	}
 	return dst, nil
 }

@@ -16,6 +16,10 @@ import (
 type Config struct {
 	// Compress tells whether DUMP compresses (rdbcompression). Called with a shard held; nil: it does not.
 	Compress func() bool
+	// SkipChecksum tells whether RESTORE takes a payload whose checksum is wrong (DEBUG SET-SKIP-CHECKSUM-VALIDATION); nil: it does not.
+	SkipChecksum func() bool
+	// Sanitize tells whether RESTORE looks into what a caller's payload packs (sanitize-dump-payload); nil: it does.
+	Sanitize func(caller spec.Session) bool
 }
 
 // Commands declares DUMP, RESTORE and RESTORE-ASKING.
@@ -31,15 +35,17 @@ func Commands(cfg Config) []*spec.Command {
 				{"5.0.0", "Added the `ABSTTL` modifier."}, {"5.0.0", "Added the `IDLETIME` and `FREQ` options."}},
 			Args: spec.Args(key, spec.Int("ttl"), spec.Str("serialized-value"), spec.Since("3.0.0", spec.Opt(spec.Token("REPLACE"))),
 				spec.Since("5.0.0", spec.Opt(spec.Token("ABSTTL"))), spec.Since("5.0.0", spec.Opt(spec.After("IDLETIME", spec.Int("seconds")))),
-				spec.Since("5.0.0", spec.Opt(spec.After("FREQ", spec.Int("frequency"))))), Run: restoreRun}
+				spec.Since("5.0.0", spec.Opt(spec.After("FREQ", spec.Int("frequency"))))), Run: cfg.restoreRun}
 	}
+	asking := restore("restore-asking", spec.Server, "3.0.0", spec.Asking, "An internal command for migrating keys in a cluster.")
+	asking.Internal = true
 	return []*spec.Command{
 		{Name: "dump", Since: "2.6.0", Doc: "Returns a serialized representation of the value stored at a key.",
 			Complex: "O(1) to access the key and additional O(N*M) to serialize it, where N is the number of Redis objects composing the value and M their average size. " + strings,
 			Group:   spec.Generic, Arity: 2, Flags: spec.ReadOnly, Keys: spec.One(1, spec.RO|spec.Reads), Args: spec.Args(key),
 			Tips: []string{"nondeterministic_output"}, Run: cfg.dumpRun},
 		restore("restore", spec.Generic, "2.6.0", 0, "Creates a key from the serialized representation of a value."),
-		restore("restore-asking", spec.Server, "3.0.0", spec.Asking, "An internal command for migrating keys in a cluster."),
+		asking,
 	}
 }
 

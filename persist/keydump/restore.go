@@ -68,7 +68,7 @@ func within(c *spec.Call, arg []byte, most int64, msg string) (int64, bool) {
 	return n, ok
 }
 
-func restoreRun(c *spec.Call) {
+func (cfg Config) restoreRun(c *spec.Call) {
 	var opts restoreOptions
 	if !opts.parse(c) {
 		return
@@ -82,7 +82,7 @@ func restoreRun(c *spec.Call) {
 	if !ok {
 		return
 	}
-	val, ok := decode(c)
+	val, ok := cfg.decode(c)
 	if !ok {
 		return
 	}
@@ -122,8 +122,11 @@ func deadline(c *spec.Call, opts *restoreOptions) (int64, bool) {
 }
 
 // decode reads the payload; false after it has answered what is wrong with it.
-func decode(c *spec.Call) ([]byte, bool) {
-	val, err := rdb.ReadDump(c.Args[3], rdb.Limits{MaxStringBytes: int(c.Engine.MaxString()), MaxRawBytes: len(c.Args[3])})
+func (cfg Config) decode(c *spec.Call) ([]byte, bool) {
+	val, err := rdb.ReadDumpAs(c.Args[3], rdb.ReaderOptions{
+		Limits:       rdb.Limits{MaxStringBytes: int(c.Engine.MaxString()), MaxRawBytes: len(c.Args[3])},
+		SkipChecksum: cfg.SkipChecksum != nil && cfg.SkipChecksum(),
+		Deep:         cfg.Sanitize == nil || cfg.Sanitize(c.Session)})
 	switch {
 	case errors.Is(err, rdb.ErrDumpPayload):
 		c.Out.Error(errPayload)

@@ -61,12 +61,12 @@ func DumpValue(v Value, opts WriterOptions) ([]byte, error) {
 // ParseDump checks a DUMP payload's version and checksum and returns the value's type byte and its serialized bytes,
 // which are part of payload. It does not look into the bytes: see ReadDump.
 func ParseDump(payload []byte) (t Type, body []byte, err error) {
-	t, _, body, err = parseDump(payload)
+	t, _, body, err = parseDump(payload, false)
 	return t, body, err
 }
 
-// parseDump is ParseDump with the version.
-func parseDump(payload []byte) (t Type, version int, body []byte, err error) {
+// parseDump is ParseDump with the version; the checksum may be left alone.
+func parseDump(payload []byte, skipChecksum bool) (t Type, version int, body []byte, err error) {
 	at := len(payload) - dumpFooterBytes
 	if at < 1 {
 		return 0, 0, nil, dumpError{&CorruptError{What: fmt.Sprintf("a DUMP payload of %d bytes, expected at least %d", len(payload), dumpFooterBytes+1)}}
@@ -74,6 +74,9 @@ func parseDump(payload []byte) (t Type, version int, body []byte, err error) {
 	version = int(binary.LittleEndian.Uint16(payload[at:]))
 	if !knownVersion(version) {
 		return 0, 0, nil, dumpError{&UnsupportedError{Offset: int64(at), What: fmt.Sprintf("DUMP payload of RDB version %d; known are 1 to %d and %d", version, MaxRedisVersion, ValkeyVersion)}}
+	}
+	if skipChecksum {
+		return Type(payload[0]), version, payload[1:at], nil
 	}
 	stored, sum := binary.LittleEndian.Uint64(payload[at+2:]), crcUpdate(0, payload[:at+2])
 	if stored != sum {
@@ -85,7 +88,12 @@ func parseDump(payload []byte) (t Type, version int, body []byte, err error) {
 // ReadDump checks and decodes a DUMP payload: a string in full, any other value by its structure. The value's slices
 // are not part of payload.
 func ReadDump(payload []byte, lim Limits) (Value, error) {
-	t, version, body, err := parseDump(payload)
+	return ReadDumpAs(payload, ReaderOptions{Limits: lim, Deep: true})
+}
+
+// ReadDumpAs is ReadDump with a choice: whether the payload's checksum is checked, and whether a packed encoding is looked into.
+func ReadDumpAs(payload []byte, opts ReaderOptions) (Value, error) {
+	t, version, body, err := parseDump(payload, opts.SkipChecksum)
 	if err != nil {
 		return Value{}, err
 	}
@@ -96,7 +104,7 @@ func ReadDump(payload []byte, lim Limits) (Value, error) {
 	if len(body) == 0 {
 		return Value{}, &CorruptError{Offset: 1, What: "the value is missing"}
 	}
-	r := NewReader(bytes.NewReader(body), ReaderOptions{Limits: lim, SizeBytes: int64(len(body)), SkipChecksum: true, Deep: true})
+	r := NewReader(bytes.NewReader(body), ReaderOptions{Limits: opts.Limits, SizeBytes: int64(len(body)), SkipChecksum: true, Deep: opts.Deep})
 	r.version = version
 	v, err := r.value(t, info)
 	if err == nil && r.Offset() != int64(len(body)) {
