@@ -184,6 +184,29 @@ func (e *Engine) Barrier(fn func()) {
 	e.unlockAll()
 }
 
+// Barrier is Engine.Barrier for a command that may run within a transaction, which then holds all shards as its Scope wants.
+func (x *Executor) Barrier(fn func()) {
+	if !x.inExec {
+		x.e.Barrier(fn)
+		return
+	}
+	if x.held != fullSet(len(x.e.shards)) {
+		panic("engine: " + x.call.Cmd.FullName() + " needs all shards, and its scope does not say so")
+	}
+	fn()
+}
+
+// ForgetChanges is for a command that makes the node, within a transaction, another one's replica: what the transaction changed so far
+// is not journaled, as Redis does it, and what follows will not be, as the node is a replica then. It reports whether the transaction
+// has a write at all, so that the data may be something else than the history says.
+func (x *Executor) ForgetChanges() (writes bool) {
+	x.fx.reset()
+	for i := range x.client.multi.queued {
+		writes = writes || x.client.multi.queued[i].cmd.Is(spec.Write)
+	}
+	return writes
+}
+
 // EachShard runs fn for every shard, one after another, each under its lock, until fn says no.
 func (e *Engine) EachShard(fn func(*keyspace.Shard) bool) {
 	for i := range e.shards {

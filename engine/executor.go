@@ -51,6 +51,7 @@ type Executor struct {
 	request int64  // bytes of the running command's request, if its loop tells
 
 	inExec  bool
+	after   func()  // of a queued command's Before; called when the transaction's shards are let go
 	outcome Outcome // what the handler made of the call
 }
 
@@ -349,6 +350,11 @@ func (x *Executor) release() {
 		x.e.unlock(int(x.shards[0]))
 	default:
 		x.e.unlockMany(&x.held)
+		if after := x.after; after != nil {
+			x.after = nil
+			x.held = lockSet{}
+			after()
+		}
 	}
 	x.held = lockSet{}
 }

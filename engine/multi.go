@@ -101,6 +101,9 @@ const sliceBytes = 24
 func (x *Executor) lockTransaction(c *Client) {
 	all := false
 	for _, q := range c.multi.queued {
+		if q.cmd.Before != nil && x.after == nil && !c.multi.failed && !c.fromPrimary {
+			x.after = q.cmd.Before()
+		}
 		all = all || q.cmd.Scope == spec.EachShard || q.cmd.Scope == spec.AllShards
 		if q.cmd.Scope == spec.ShardZero {
 			x.held.add(0)
@@ -120,12 +123,7 @@ func (x *Executor) lockTransaction(c *Client) {
 }
 
 func multiRun(c *spec.Call) {
-	cl := c.Session.(*Client)
-	if cl.multi.on {
-		c.Out.Error("ERR MULTI calls can not be nested")
-		return
-	}
-	cl.multi.on = true
+	c.Session.(*Client).multi.on = true
 	c.Out.OK()
 }
 
@@ -147,10 +145,6 @@ func (x *Executor) discard(c *Client) {
 
 func watchRun(c *spec.Call) {
 	cl, x := c.Session.(*Client), c.Engine.(*Executor)
-	if cl.multi.on {
-		c.Out.Error("ERR WATCH inside MULTI is not allowed")
-		return
-	}
 	if len(cl.multi.watched)+len(c.Keys) > limits.MaxWatchedKeys {
 		c.Out.Error("ERR too many watched keys")
 		return

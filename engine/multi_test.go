@@ -45,8 +45,9 @@ func TestTransactions(t *testing.T) {
 			{"b", "GET k", nilReply}, {"a", "EXEC", `[OK 2 "2"]`}, {"b", "GET k", `"2"`}},
 		"nested and misplaced": {
 			{"a", "EXEC", "-ERR EXEC without MULTI"}, {"a", "DISCARD", "-ERR DISCARD without MULTI"}, {"a", "MULTI", "OK"},
-			{"a", "MULTI", "-ERR MULTI calls can not be nested"}, {"a", "WATCH k", "-ERR WATCH inside MULTI is not allowed"},
-			{"a", "PING", "QUEUED"}, {"a", "EXEC", "[PONG]"}},
+			{"a", "MULTI", "-ERR Command not allowed inside a transaction"}, {"a", "PING", "QUEUED"},
+			{"a", "EXEC", "-EXECABORT Transaction discarded because of previous errors."}, {"a", "MULTI", "OK"},
+			{"a", "WATCH k", "-ERR Command not allowed inside a transaction"}, {"a", "EXEC", "-EXECABORT Transaction discarded because of previous errors."}},
 		"discard": {{"a", "MULTI", "OK"}, {"a", "SET k 1", "QUEUED"}, {"a", "DISCARD", "OK"}, {"a", "GET k", nilReply}, {"a", "EXEC", "-ERR EXEC without MULTI"}},
 		"abort on what can't be queued": {
 			{"a", "MULTI", "OK"}, {"a", "SET k 1", "QUEUED"}, {"a", "NOSUCH", "-ERR unknown command 'NOSUCH', with args beginning with: "},

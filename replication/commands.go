@@ -24,9 +24,10 @@ func (m *Manager) Commands() []*spec.Command {
 		{Name: "replconf", Since: "3.0.0", Doc: "An internal command for configuring the replication stream.", Complex: "O(1)", Group: spec.Server,
 			Arity: -1, Flags: admin | spec.Loading | spec.Stale | spec.AllowBusy, Internal: true, Run: m.replconfRun},
 		{Name: "replicaof", Since: "5.0.0", Doc: "Configures a server as replica of another, or promotes it to a master.", Complex: "O(1)", Group: spec.Server,
-			Arity: 3, Flags: admin | spec.Stale | spec.NoAsyncLoading | spec.NoMulti, Args: follow, Run: m.replicaofRun},
+			Arity: 3, Flags: admin | spec.Stale | spec.NoAsyncLoading, Scope: spec.EachShard, Before: m.beforeExec, Args: follow, Run: m.replicaofRun},
 		{Name: "slaveof", Since: "1.0.0", Doc: "Sets a server as a replica of another, or promotes it to being a master.", Complex: "O(1)", Group: spec.Server,
-			Arity: 3, Flags: admin | spec.Stale | spec.NoAsyncLoading | spec.NoMulti, Deprecated: "5.0.0", Instead: "`REPLICAOF`", Args: follow, Run: m.replicaofRun},
+			Arity: 3, Flags: admin | spec.Stale | spec.NoAsyncLoading, Scope: spec.EachShard, Before: m.beforeExec, Deprecated: "5.0.0", Instead: "`REPLICAOF`",
+			Args: follow, Run: m.replicaofRun},
 		{Name: "role", Since: "2.8.12", Doc: "Returns the replication role.", Complex: "O(1)", Group: spec.Server, Arity: 1,
 			Flags: spec.NoScript | spec.Loading | spec.Stale | spec.Fast, Categories: spec.CatAdmin | spec.CatDangerous, Run: m.roleRun},
 		{Name: "failover", Since: "6.2.0", Doc: "Starts a coordinated failover from a server to one of its replicas.", Complex: "O(1)", Group: spec.Server,
@@ -54,12 +55,21 @@ func (m *Manager) psyncRun(c *spec.Call) {
 func (m *Manager) syncRun(c *spec.Call) { m.psync(c, "?", -1, true) }
 
 func (m *Manager) replicaofRun(c *spec.Call) {
+	if c.Session.FromPrimary() {
+		// The link would wait for its own end. No primary propagates it.
+		c.Out.Error("ERR REPLICAOF is not obeyed in a replication stream")
+		return
+	}
 	if m.failingOver() {
 		c.Out.Error("ERR REPLICAOF not allowed while failing over.")
 		return
 	}
 	if spec.EqualFold(c.Args[1], "no") && spec.EqualFold(c.Args[2], "one") {
-		if m.Promote() {
+		promote := m.Promote
+		if c.Session.InMulti() {
+			promote = func() bool { return m.replicaofInMulti(c.Engine.(*engine.Executor), "", 0) }
+		}
+		if promote() {
 			m.Log.Info("PRIMARY MODE enabled")
 		}
 		c.Out.OK()
@@ -75,7 +85,11 @@ func (m *Manager) replicaofRun(c *spec.Call) {
 		c.Out.Simple("OK Already connected to specified master")
 		return
 	}
-	m.Follow(host, int(port))
+	if c.Session.InMulti() {
+		m.replicaofInMulti(c.Engine.(*engine.Executor), host, int(port))
+	} else {
+		m.Follow(host, int(port))
+	}
 	c.Out.OK()
 }
 

@@ -71,17 +71,24 @@ func (m *Manager) followAs(host string, port int, fo *failover) {
 		return
 	}
 	m.leave()
-	ctx, cancel := context.WithCancel(m.ctx)
-	f := &follower{m: m, host: host, port: port, cancel: cancel, ended: make(chan struct{}), state: linkConnect, downAt: m.Clock.Now(), total: -1, failover: fo}
-	f.x = m.Engine.NewExecutor()
+	m.followLeft(host, port, fo, m.Engine.Barrier, nil)
+}
+
+// followLeft is followAs for who holds role and has left the primary, if there was one. barrier is Engine.Barrier, or an executor's.
+// strayed tells, within it, whether the data may be something else than the history says, so that nobody can go on from it; nil: it is not.
+func (m *Manager) followLeft(host string, port int, fo *failover, barrier func(func()), strayed func() bool) {
+	f, start := m.newFollower(host, port, fo)
 	m.Engine.SetPrimaryAddr(fmt.Sprintf("%s:%d", host, port))
 	s := m.Settings()
-	m.Engine.Barrier(func() {
+	barrier(func() {
 		set, clear := s.gates(false)
 		m.Engine.SetGateLocked(set|engine.GateReplica, clear)
 		// A primary that becomes a replica keeps its history: perhaps the new primary can go on from it.
 		m.mu.Lock()
 		m.follow = f
+		if strayed != nil && strayed() {
+			m.history, m.restored = NewHistory(m.newIDLocked()), false
+		}
 		m.mu.Unlock()
 		if !m.Journal.On() {
 			m.Journal.Start(m.Journal.End())
@@ -89,12 +96,22 @@ func (m *Manager) followAs(host string, port int, fo *failover) {
 	})
 	m.cutReplicas()
 	m.failWaiting()
+	start()
+}
+
+// newFollower makes a link, which start sets going.
+func (m *Manager) newFollower(host string, port int, fo *failover) (f *follower, start func()) {
+	ctx, cancel := context.WithCancel(m.ctx)
+	f = &follower{m: m, host: host, port: port, cancel: cancel, ended: make(chan struct{}), state: linkConnect, downAt: m.Clock.Now(), total: -1, failover: fo}
+	f.x = m.Engine.NewExecutor()
 	m.done.Add(1)
-	go func() {
-		defer m.done.Done()
-		defer close(f.ended)
-		f.run(ctx)
-	}()
+	return f, func() {
+		go func() {
+			defer m.done.Done()
+			defer close(f.ended)
+			f.run(ctx)
+		}()
+	}
 }
 
 // still reports whether a failover was not aborted meanwhile. The role's lock is held, so that it will not be.
@@ -130,8 +147,13 @@ func (m *Manager) Promote() bool {
 	m.role.Lock()
 	defer m.role.Unlock()
 	m.leave()
+	return m.promoteLeft(m.Engine.Barrier)
+}
+
+// promoteLeft is Promote for who holds role and has left the primary. barrier is Engine.Barrier, or an executor's.
+func (m *Manager) promoteLeft(barrier func(func())) bool {
 	promoted := false
-	m.Engine.Barrier(func() {
+	barrier(func() {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		if m.follow == nil {

@@ -151,6 +151,10 @@ type Command struct {
 	// Sub are the subcommands of a container such as CLIENT. A container's own Run is nil, unless it can be called alone (COMMAND).
 	Sub []*Command
 	Run func(*Call)
+	// Before is for a command that changes what every shard's holder relies on (REPLICAOF): EXEC calls it before it takes the shards
+	// of a transaction that has the command queued, and what it returns when it has let go of them. It may wait, which Run must
+	// not. Of a transaction's commands only the first one's is called, so all are to be the same. Scope must be EachShard or AllShards.
+	Before func() (after func())
 	// Secrets tells which arguments of a call are shown neither in logs nor to MONITOR; nil: all may be.
 	Secrets func(args [][]byte) []int
 

@@ -108,8 +108,7 @@ func (j *Journal) Append(buf []byte, ops []Op) int64 {
 	}
 	j.mu.Lock()
 	if len(ops) > 1 {
-		j.selectDB(ops[0].DB)
-		j.write(multi)
+		j.write(multi) // the SELECT stands within, as Redis has it
 	}
 	for _, op := range ops {
 		j.selectDB(op.DB)

@@ -51,7 +51,6 @@ func (w *twin) append(cmds [][]byte, dbs []int) {
 		return
 	}
 	if len(cmds) > 1 {
-		w.selectDB(dbs[0])
 		w.stream = resp.AppendCommandStrings(w.stream, "MULTI")
 	}
 	for i, c := range cmds {
