@@ -26,6 +26,8 @@ var sinceRedis70 = map[string]string{
 	"acl|save: tips":                 "7.2 has them",
 	"acl|setuser: tips":              "7.2 has them",
 	"client|setinfo: new":            "of 7.2",
+	"multi: flags":                   "Valkey refuses it within MULTI by a flag, and the transaction is lost",
+	"watch: flags":                   "Valkey refuses it within MULTI by a flag, and the transaction is lost",
 	"client|capa: new":               "of Valkey 8.0",
 	"client|no-touch: new":           "of 7.2",
 	"commandlog: new":                "of Valkey 8.1",
