@@ -33,7 +33,9 @@ func TestReplicaofInMulti(t *testing.T) {
 		return pb.do("EXEC")
 	}
 	follow := "REPLICAOF 127.0.0.1 " + portOf(a)
-	linked := func() bool { return pb.info("master_link_status") == "up" && !strings.HasPrefix(pb.do("DBSIZE"), "-LOADING") }
+	linked := func() bool {
+		return pb.info("master_link_status") == "up" && !strings.HasPrefix(pb.do("DBSIZE"), "-LOADING")
+	}
 	got := exec("SET before 1", follow, "INFO replication", "SET after 1", "GET before")
 	for _, want := range []string{"[OK OK ", "role:slave", "master_link_status:down", "OK \"1\"]"} {
 		if !strings.Contains(got, want) {
