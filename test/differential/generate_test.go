@@ -89,7 +89,8 @@ func (g *generator) transaction() (out []step) {
 	for range g.IntN(6) {
 		switch {
 		case g.one(60):
-			out = append(out, step{0, pick(g, []string{"MULTI"}, []string{"WATCH", "key:1"}, []string{"nosuchcommand", "x"})})
+			// MULTI and WATCH in here lose the transaction since Valkey 8; redis-server 7.0 only refuses them.
+			out = append(out, step{0, []string{"nosuchcommand", "x"}})
 		case g.one(30):
 			out = append(out, step{0, []string{"SELECT", strconv.Itoa(g.IntN(databases))}})
 		default:
