@@ -26,9 +26,9 @@ func (c *Client) publishNow(nowMs int64, args [][]byte) {
 	i.argvMem.Store(n)
 }
 
-// outChunk divides the output as Redis does, which has a fixed buffer (rbs, obl) and a list behind it (oll, omem): the first so
-// many bytes of ours are shown as the one, the rest as the other.
-const outChunk = 16 << 10
+// OutChunk divides the output as Redis does, which has a fixed buffer (rbs, obl) and a list behind it (oll, omem): the first so
+// many bytes of ours are shown as the one, the rest as the other, which is also what limits of output are about. Bytes.
+const OutChunk = 16 << 10
 
 // Line is the client as CLIENT LIST shows it.
 func (c *Client) Line(nowMs int64) string {
@@ -44,13 +44,13 @@ func (c *Client) Line(nowMs int64) string {
 	if unsent > 0 {
 		events = "rw"
 	}
-	behind := max(unsent-outChunk, 0)
+	behind := max(unsent-OutChunk, 0)
 	return fmt.Sprintf("id=%d addr=%s laddr=%s fd=%d name=%s age=%d idle=%d flags=%s db=%d sub=0 psub=0 ssub=0 multi=%d watch=%d qbuf=%d qbuf-free=%d "+
 		"argv-mem=%d multi-mem=%d rbs=%d rbp=%d obl=%d oll=%d omem=%d tot-mem=%d events=%s cmd=%s user=%s redir=-1 resp=%d lib-name=%s lib-ver=%s "+
 		"tot-net-in=%d tot-net-out=%d tot-cmds=%d",
 		c.id, c.addr(), c.conn.LocalAddr(), c.conn.FD(), text(&i.name), (nowMs-c.createdMs)/1000, max(nowMs-i.lastMs.Load(), 0)/1000, c.flagLetters(),
 		i.db.Load(), i.multi.Load(), i.watching.Load(), i.queryLen.Load(), max(i.queryFree.Load(), 0),
-		argv, i.multiBytes.Load(), min(i.outCap.Load(), outChunk), i.outPeak.Load(), min(unsent, outChunk), (behind+outChunk-1)/outChunk, behind,
+		argv, i.multiBytes.Load(), min(i.outCap.Load(), OutChunk), i.outPeak.Load(), min(unsent, OutChunk), (behind+OutChunk-1)/OutChunk, behind,
 		i.mem.Load(), events, cmd, user, i.proto.Load(), text(&i.libName), text(&i.libVer), i.totalIn.Load(), i.totalOut.Load(), i.totalCmds.Load())
 }
 

@@ -51,7 +51,7 @@ type Executor struct {
 	request int64  // bytes of the running command's request, if its loop tells
 
 	inExec  bool
-	after   func()  // of a queued command's Before; called when the transaction's shards are let go
+	after   []func() // to be run when the shards are let go
 	outcome Outcome // what the handler made of the call
 }
 
@@ -299,6 +299,18 @@ func (x *Executor) runLocked(c *Client, cmd *spec.Command, args [][]byte) Outcom
 	return x.outcome
 }
 
+// Afterwards has fn run when the running command, or the transaction that it is part of, has let go of its shards: fn may take
+// every shard. It runs before the client's next command and before the reply is written.
+func (x *Executor) Afterwards(fn func()) { x.after = append(x.after, fn) }
+
+func (x *Executor) runAfter() {
+	after := x.after
+	x.after = nil
+	for _, fn := range after {
+		fn()
+	}
+}
+
 // prepare fills the call.
 func (x *Executor) prepare(c *Client, cmd *spec.Command, args [][]byte) {
 	x.call.Cmd, x.call.Args, x.call.DB, x.call.Session, x.call.Out = cmd, args, c.db, c, &c.Out
@@ -345,18 +357,15 @@ func (x *Executor) holdAll() {
 func (x *Executor) release() {
 	switch {
 	case x.held.empty():
-		return
 	case len(x.shards) == 1 && x.call.Cmd.Scope == spec.KeyShards && x.call.Cmd != x.e.exec:
 		x.e.unlock(int(x.shards[0]))
 	default:
 		x.e.unlockMany(&x.held)
-		if after := x.after; after != nil {
-			x.after = nil
-			x.held = lockSet{}
-			after()
-		}
 	}
 	x.held = lockSet{}
+	if x.after != nil {
+		x.runAfter()
+	}
 }
 
 // bindKeys finds the database of each key, which may be made only under its shard's lock.

@@ -102,7 +102,7 @@ func (x *Executor) lockTransaction(c *Client) {
 	all := false
 	for _, q := range c.multi.queued {
 		if q.cmd.Before != nil && x.after == nil && !c.multi.failed && !c.fromPrimary {
-			x.after = q.cmd.Before()
+			x.Afterwards(q.cmd.Before())
 		}
 		all = all || q.cmd.Scope == spec.EachShard || q.cmd.Scope == spec.AllShards
 		if q.cmd.Scope == spec.ShardZero {

@@ -98,6 +98,8 @@ type Stats struct {
 	allShardLocks, evictedClients    atomic.Uint64
 	aclDenied                        [numReasons]atomic.Uint64
 	cycles, cycleNanos, commandNanos atomic.Uint64
+	cronNanos                        atomic.Uint64
+	cycleMax, cycleCommandsMax       atomic.Uint64
 	commands                         []commandCounters
 
 	mu   sync.Mutex
@@ -128,6 +130,7 @@ func (s *Stats) add(t *turn) {
 		addIf(&s.aclDenied[i], n)
 	}
 	s.cycle(t.cycleNanos)
+	raise(&s.cycleCommandsMax, t.total)
 	addIf(&s.commandNanos, uint64(max(t.commandNanos, 0)))
 	addIf(&s.allShardLocks, t.allShardLocks)
 	for _, id := range t.used {
@@ -149,6 +152,13 @@ func (s *Stats) add(t *turn) {
 func (s *Stats) cycle(nanos int64) {
 	s.cycles.Add(1)
 	s.cycleNanos.Add(uint64(max(nanos, 0)))
+	raise(&s.cycleMax, uint64(max(nanos, 0)))
+}
+
+// raise makes a maximum at least v.
+func raise(a *atomic.Uint64, v uint64) {
+	for old := a.Load(); v > old && !a.CompareAndSwap(old, v); old = a.Load() {
+	}
 }
 
 // one counts one command outside a turn: one that was blocked.
@@ -185,6 +195,9 @@ type Counters struct {
 	EvictedClients               uint64             // ended for maxmemory-clients
 	Cycles                       uint64             // turns of loops
 	CycleNanos, CommandNanos     uint64             // spent in them, and of that in commands
+	CronNanos                    uint64             // and in the node's clockwork
+	CycleMaxNanos                uint64             // the longest turn
+	CycleCommandsMax             uint64             // the most commands of one turn
 	PerCommand                   []CommandCounters
 	Errors                       map[string]uint64 // replies by error code
 }
@@ -202,6 +215,7 @@ func (e *Engine) Counters() Counters {
 	out := Counters{Hits: s.hits.Load(), Misses: s.misses.Load(), Expired: s.expired.Load(), Dirty: s.dirty.Load(),
 		Commands: s.total.Load(), ErrorReplies: s.errors.Load(), UnexpectedErrors: s.unexpected.Load(), AllShardLocks: s.allShardLocks.Load(),
 		EvictedClients: s.evictedClients.Load(), Cycles: s.cycles.Load(), CycleNanos: s.cycleNanos.Load(), CommandNanos: s.commandNanos.Load(),
+		CronNanos: s.cronNanos.Load(), CycleMaxNanos: s.cycleMax.Load(), CycleCommandsMax: s.cycleCommandsMax.Load(),
 		Errors: map[string]uint64{}}
 	for i := range s.aclDenied {
 		out.Denied[i] = s.aclDenied[i].Load()
@@ -225,7 +239,7 @@ func (e *Engine) Counters() Counters {
 func (e *Engine) ResetStats() {
 	s := &e.stats
 	for _, a := range []*atomic.Uint64{&s.hits, &s.misses, &s.expired, &s.total, &s.errors, &s.unexpected, &s.allShardLocks, &s.evictedClients,
-		&s.cycles, &s.cycleNanos, &s.commandNanos} {
+		&s.cycles, &s.cycleNanos, &s.commandNanos, &s.cronNanos, &s.cycleMax, &s.cycleCommandsMax} {
 		a.Store(0)
 	}
 	e.eviction.resetStats()
@@ -243,7 +257,10 @@ func (e *Engine) ResetStats() {
 }
 
 // CountCycle counts a turn of the node's clockwork, beside those of the loops.
-func (e *Engine) CountCycle(nanos int64) { e.stats.cycle(nanos) }
+func (e *Engine) CountCycle(nanos int64) {
+	e.stats.cycle(nanos)
+	e.stats.cronNanos.Add(uint64(max(nanos, 0)))
+}
 
 // TotalCommands is how many commands ran since the start or the last reset.
 func (e *Engine) TotalCommands() uint64 { return e.stats.total.Load() }

@@ -18,10 +18,9 @@ func (n *Node) connectionCommands() []*spec.Command {
 // serverCommands are those about the node itself.
 func (n *Node) serverCommands() []*spec.Command {
 	const admin = spec.Admin | spec.NoScript
-	// Those that hold all shards for an instant can't be part of a transaction, which holds some.
 	sub := func(name, since, doc string, arity int, run func(*spec.Call), args ...spec.Arg) *spec.Command {
 		return &spec.Command{Name: name, Since: since, Doc: doc, Complex: "O(N) when N is the number of configuration parameters provided",
-			Arity: arity, Flags: admin | spec.Loading | spec.Stale | spec.NoMulti, Args: args, Run: run}
+			Arity: arity, Flags: admin | spec.Loading | spec.Stale, Args: args, Run: run}
 	}
 	return []*spec.Command{
 		{Name: "config", Since: "2.0.0", Doc: "A container for server configuration commands.", Complex: "Depends on subcommand.", Group: spec.Server, Arity: -2,

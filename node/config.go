@@ -65,7 +65,10 @@ func (v *value) bool() bool     { return v.num.Load() != 0 }
 
 // Config is a node's configuration: what redis.conf, the command line and CONFIG SET say.
 type Config struct {
-	mu      sync.Mutex // one CONFIG SET at a time
+	// one is held by one CONFIG SET at a time, but for those within EXEC: who holds it may wait for shards, so nobody who holds shards
+	// waits for it.
+	one     sync.Mutex
+	mu      sync.Mutex // held while values are changed or written to the file; who holds it waits for no shard
 	byName  map[string]*value
 	file    string          // absolute path of the configuration file, "" if there was none
 	adds    map[string]bool // those whose next line adds to the last: save, user

@@ -70,44 +70,67 @@ type setting struct {
 	val string
 }
 
-// configSet sets all of the parameters given, or none.
+// configSet sets all of the parameters given, or none. Within EXEC, which holds shards, what needs all of them to be free comes into
+// effect when it has let go of them.
 func (n *Node) configSet(c *spec.Call) {
 	if len(c.Args)%2 != 0 {
 		c.Out.Error(spec.ErrSyntax)
 		return
 	}
+	gates := n.applyGates
+	if c.Session.InMulti() {
+		gates = func(changed map[string]bool) { c.Engine.(*engine.Executor).Afterwards(func() { n.applyGates(changed) }) }
+	} else {
+		n.cfg.one.Lock()
+		defer n.cfg.one.Unlock()
+	}
+	changed, restore, msg := n.setValues(c)
+	if msg != "" {
+		c.Out.Error(msg)
+		return
+	}
+	if name, err := n.apply(changed); err != nil {
+		restore()
+		n.apply(changed)
+		gates(changed)
+		c.Out.Error(setFailed(name, err.Error()))
+		return
+	}
+	gates(changed)
+	c.Out.OK()
+}
+
+// setValues gives the parameters of a CONFIG SET their new values and tells which they are and how to take it back; or it says what
+// refuses them.
+func (n *Node) setValues(c *spec.Call) (changed map[string]bool, restore func(), msg string) {
 	n.cfg.mu.Lock()
 	defer n.cfg.mu.Unlock()
 	settings, msg := n.settings(c)
 	if msg != "" {
-		c.Out.Error(msg)
-		return
+		return nil, nil, msg
 	}
 	old := make([]string, len(settings))
 	for i, s := range settings {
 		old[i] = s.v.string()
 	}
-	restore := func(upTo int) {
+	back := func(upTo int) {
 		for i := range settings[:upTo] {
 			settings[i].v.set(old[i]) // it was good before
 		}
 	}
-	changed := map[string]bool{}
+	changed = map[string]bool{}
 	for i, s := range settings {
 		if err := s.v.set(s.val); err != nil {
-			restore(i)
-			c.Out.Error(setFailed(s.v.p.name, err.Error()))
-			return
+			back(i)
+			return nil, nil, setFailed(s.v.p.name, err.Error())
 		}
 		changed[s.v.p.name] = true
 	}
-	if name, err := n.apply(changed); err != nil {
-		restore(len(settings))
-		n.apply(changed)
-		c.Out.Error(setFailed(name, err.Error()))
-		return
-	}
-	c.Out.OK()
+	return changed, func() {
+		n.cfg.mu.Lock()
+		defer n.cfg.mu.Unlock()
+		back(len(settings))
+	}, ""
 }
 
 func setFailed(name, why string) string {
@@ -178,17 +201,10 @@ func (n *Node) apply(changed map[string]bool) (string, error) {
 	return "", nil
 }
 
-// applyQuietly is the part of apply that can't fail.
+// applyQuietly is the part of apply that can't fail and takes no shard.
 func (n *Node) applyQuietly(changed map[string]bool) {
 	if changed["proto-max-bulk-len"] || changed["client-query-buffer-limit"] || changed["client-output-buffer-limit"] {
 		n.applyLimits()
-	}
-	if changed["replica-read-only"] || changed["replica-serve-stale-data"] || changed["client-output-buffer-limit"] ||
-		changed["min-replicas-to-write"] || changed["min-replicas-max-lag"] {
-		n.repl.ApplySettings()
-	}
-	if changed["save"] || changed["stop-writes-on-bgsave-error"] {
-		n.saver.gate()
 	}
 	if changed["requirepass"] {
 		n.acl.SetDefaultPassword(n.cfg.get("requirepass").string())
@@ -204,6 +220,17 @@ func (n *Node) applyQuietly(changed map[string]bool) {
 		n.logSettings()
 	}
 	n.observe()
+}
+
+// applyGates is the part of apply that takes every shard for an instant.
+func (n *Node) applyGates(changed map[string]bool) {
+	if changed["replica-read-only"] || changed["replica-serve-stale-data"] || changed["client-output-buffer-limit"] ||
+		changed["min-replicas-to-write"] || changed["min-replicas-max-lag"] {
+		n.repl.ApplySettings()
+	}
+	if changed["save"] || changed["stop-writes-on-bgsave-error"] {
+		n.saver.gate()
+	}
 }
 
 func (n *Node) configResetStat(c *spec.Call) {

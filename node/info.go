@@ -16,7 +16,7 @@ import (
 type section struct {
 	name  string
 	title string
-	extra bool // only with "all" or "everything", or by name
+	extra bool // only with "all" or "everything", or by name; "debug" only by name
 	write func(n *Node, w *infoWriter)
 }
 
@@ -26,7 +26,7 @@ var sections = []section{
 	{"cpu", "CPU", false, infoCPU}, {"modules", "Modules", false, func(*Node, *infoWriter) {}}, {"commandstats", "Commandstats", true, infoCommandstats},
 	{"errorstats", "Errorstats", false, infoErrorstats},
 	{"latencystats", "Latencystats", true, infoLatencystats}, {"cluster", "Cluster", false, func(_ *Node, w *infoWriter) { w.int("cluster_enabled", 0) }},
-	{"keyspace", "Keyspace", false, infoKeyspace},
+	{"keyspace", "Keyspace", false, infoKeyspace}, {"debug", "Debug", true, infoDebug},
 }
 
 type infoWriter struct {
@@ -91,7 +91,7 @@ func (n *Node) infoRun(c *spec.Call) {
 	w := &infoWriter{each: c.Engine.EachShard}
 	for i := range sections {
 		s := &sections[i]
-		if all || def && !s.extra || want[s.name] {
+		if all && s.name != "debug" || def && !s.extra || want[s.name] {
 			if w.b.Len() > 0 {
 				w.b.WriteString("\r\n")
 			}

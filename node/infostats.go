@@ -70,6 +70,15 @@ func infoStats(n *Node, w *infoWriter) {
 	w.uint("all_shard_locks", c.AllShardLocks)
 }
 
+// infoDebug tells of the loops' turns; of the AOF, which is not built, there is nothing to spend time on.
+func infoDebug(n *Node, w *infoWriter) {
+	c := n.engine.Counters()
+	w.zeros("eventloop_duration_aof_sum")
+	w.uint("eventloop_duration_cron_sum", c.CronNanos/1000)
+	w.uint("eventloop_duration_max", c.CycleMaxNanos/1000)
+	w.uint("eventloop_cmd_per_cycle_max", c.CycleCommandsMax)
+}
+
 func kbps(bytes int64) string { return fmt.Sprintf("%.2f", float64(bytes)/1024) }
 
 func infoCommandstats(n *Node, w *infoWriter) {

@@ -521,10 +521,8 @@ func TestSaveAndLoad(t *testing.T) {
 	p.want("BGSAVE", "Background saving started")
 	until(t, "the snapshot is written", func() bool { return p.info("rdb_bgsave_in_progress") == "0" })
 	stop()
-	p.want("SAVE", "OK")
-	if got := p.info("rdb_changes_since_last_save"); got != "0" {
-		t.Errorf("rdb_changes_since_last_save:%s", got)
-	}
+	// A loop counts its changes at the end of the turn, when their clients may have been answered already.
+	until(t, "nothing is left to save", func() bool { p.want("SAVE", "OK"); return p.info("rdb_changes_since_last_save") == "0" })
 	dump, err := os.ReadFile(filepath.Join(dir, "dump.rdb"))
 	if err != nil {
 		t.Fatal(err)

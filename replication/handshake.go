@@ -90,7 +90,7 @@ func (h *handshake) line(s string) (ans Answer, done bool, err error) {
 		}
 	case stepAuth:
 		if failed {
-			return ans, false, fmt.Errorf("the primary refused the replication user: %q", s)
+			return ans, false, fmt.Errorf("Unable to AUTH to PRIMARY: %s", s)
 		}
 	}
 	// What a REPLCONF tells is a courtesy: an older primary may not know it.

@@ -498,7 +498,7 @@ func (r *Reader) finish(ev *Event) error {
 	case stored == 0:
 		ev.Checksum = ChecksumOff
 	case stored != sum:
-		return r.corruptAt(r.src.offset()-8, "wrong checksum: stored is %016x, the data has %016x", stored, sum)
+		return r.corruptAt(r.src.offset()-8, "RDB CRC error: wrong checksum: stored is %016x, the data has %016x", stored, sum)
 	default:
 		ev.Checksum = ChecksumOK
 	}
