@@ -96,7 +96,7 @@ type clientInfo struct {
 	watching              atomic.Int32
 	user                  atomic.Pointer[acl.User]
 	class                 atomic.Uint32
-	noTouch               atomic.Bool
+	noTouch, readOnly     atomic.Bool
 	multiBytes            atomic.Int64 // held by the open transaction
 	totalIn, totalOut     atomic.Int64
 	totalCmds             atomic.Int64
@@ -397,6 +397,9 @@ func (c *Client) Kill(soft bool) {
 		c.conn.Close(soft)
 	}
 }
+
+// closesSoon: Kill was called, and the replies so far are let out first.
+func (c *Client) closesSoon() bool { return c.killed.Load() && !c.gone.Load() }
 
 // Killed reports whether Kill was called.
 func (c *Client) Killed() bool { return c.killed.Load() }

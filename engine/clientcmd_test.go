@@ -257,3 +257,19 @@ func TestConnectionCommandsAsRedis(t *testing.T) {
 		}
 	}
 }
+
+// TestReadOnlyFlag: READONLY is shown, until READWRITE or RESET.
+func TestReadOnlyFlag(t *testing.T) {
+	s := enginetest.New(t, enginetest.Start)
+	c := s.Client("a")
+	for _, end := range []string{"READWRITE", "RESET"} {
+		c.Do("READONLY")
+		if got := c.Do("CLIENT INFO"); !strings.Contains(got, " flags=r ") {
+			t.Errorf("after READONLY: %s", got)
+		}
+		c.Do(end)
+		if got := c.Do("CLIENT INFO"); !strings.Contains(got, " flags=N ") {
+			t.Errorf("after %s: %s", end, got)
+		}
+	}
+}

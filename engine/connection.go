@@ -180,6 +180,7 @@ func resetRun(c *spec.Call) {
 	x.discard(cl)
 	cl.db, cl.Out.Proto, cl.noTouch, cl.mute = 0, 2, false, muteNone
 	cl.noEvict.Store(false)
+	cl.setReadOnly(false)
 	cl.info.name.Store(nil)
 	cl.info.noTouch.Store(false)
 	cl.user = x.e.ACL.Default()

@@ -47,12 +47,13 @@ type Executor struct {
 	nobody   Client // whose doing evictions are
 
 	hist    *histograms
-	line    []byte // MONITOR's, used again
-	request int64  // bytes of the running command's request, if its loop tells
+	times   pendingTimes // for hist
+	line    []byte       // MONITOR's, used again
+	request int64        // bytes of the running command's request, if its loop tells
 
 	inExec  bool
 	after   []func() // to be run when the shards are let go
-	outcome Outcome // what the handler made of the call
+	outcome Outcome  // what the handler made of the call
 }
 
 // NewExecutor makes an executor for one loop.
@@ -80,6 +81,7 @@ func (x *Executor) BeginTurn() {
 func (x *Executor) EndTurn() {
 	x.turn.cycleNanos = x.e.Clock.MonoNanos() - x.monoBase
 	x.e.stats.add(&x.turn)
+	x.times.flush(x.hist)
 	x.e.Journal.Wake()
 	x.e.limitClients()
 }

@@ -46,7 +46,8 @@ func histTop(i int) int64 {
 	return int64(i-e*histSub+1)<<e - 1
 }
 
-func (s *histograms) record(id int, ns int64) {
+// record counts n times of a bucket.
+func (s *histograms) record(id, bucket int, n uint64) {
 	h := s.of[id].Load()
 	if h == nil {
 		h = new(histogram)
@@ -56,7 +57,42 @@ func (s *histograms) record(id int, ns int64) {
 			}
 		}
 	}
-	h.n[histBucket(ns)].Add(1)
+	h.n[bucket].Add(n)
+}
+
+// pendingSlots is how many counts a turn holds back: a power of two, and no more than the bits of pendingTimes.used.
+const pendingSlots = 64
+
+// pendingTimes are counts that an executor keeps for itself until its turn ends, as the times of one turn's commands fall into few
+// buckets and an atomic addition costs as much as a good part of a GET.
+type pendingTimes struct {
+	used  uint64 // a bit for each slot with something in it
+	slots [pendingSlots]struct{ id, bucket, n uint32 }
+}
+
+// count holds a time back. What another bucket has in its slot goes to the histograms.
+func (p *pendingTimes) count(to *histograms, id int, ns int64) {
+	bucket := histBucket(ns)
+	i := uint(bucket+id*7) % pendingSlots
+	s := &p.slots[i]
+	if s.id != uint32(id) || s.bucket != uint32(bucket) {
+		if s.n > 0 {
+			to.record(int(s.id), int(s.bucket), uint64(s.n))
+		}
+		s.id, s.bucket, s.n = uint32(id), uint32(bucket), 0
+	}
+	if s.n++; s.n == 1 {
+		p.used |= 1 << i
+	}
+}
+
+// flush hands all that is held back to the histograms.
+func (p *pendingTimes) flush(to *histograms) {
+	for ; p.used != 0; p.used &= p.used - 1 {
+		s := &p.slots[bits.TrailingZeros64(p.used)]
+		to.record(int(s.id), int(s.bucket), uint64(s.n))
+		s.n = 0
+	}
 }
 
 // Latencies is a reading of a command's histogram.

@@ -3,6 +3,7 @@ package engine
 import (
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"testing"
 )
 
@@ -60,5 +61,31 @@ func TestPercentiles(t *testing.T) {
 		if calls[i] > below+below/8+50 {
 			t.Errorf("%d calls are said to take at most %d µs, and %d do", calls[i], us, below)
 		}
+	}
+}
+
+// TestPendingTimes: what a turn holds back is in the histograms when it ends, each time once, whatever shares a slot.
+func TestPendingTimes(t *testing.T) {
+	const commands = 5
+	held, direct := &histograms{of: make([]atomic.Pointer[histogram], commands)}, &histograms{of: make([]atomic.Pointer[histogram], commands)}
+	r, p := rand.New(rand.NewPCG(5, 6)), &pendingTimes{}
+	for range 20_000 {
+		id, ns := r.IntN(commands), r.Int64N(1<<(4+r.IntN(24)))
+		p.count(held, id, ns)
+		direct.record(id, histBucket(ns), 1)
+		if r.IntN(100) == 0 {
+			p.flush(held)
+		}
+	}
+	p.flush(held)
+	for id := range commands {
+		for i := range histBuckets {
+			if got, want := held.of[id].Load().n[i].Load(), direct.of[id].Load().n[i].Load(); got != want {
+				t.Fatalf("command %d, bucket %d: %d times, want %d", id, i, got, want)
+			}
+		}
+	}
+	if p.used != 0 {
+		t.Error("something is held back after a flush")
 	}
 }

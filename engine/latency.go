@@ -163,7 +163,8 @@ func latencyReset(c *spec.Call) {
 }
 
 func latencyHistogram(c *spec.Call) {
-	e := engineOf(c)
+	e, x := engineOf(c), c.Engine.(*Executor)
+	x.times.flush(x.hist) // those of this very turn
 	var found []*Latencies
 	add := func(cmd *spec.Command) {
 		if l := e.latenciesOf(cmd.ID()); l != nil {

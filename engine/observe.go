@@ -93,7 +93,7 @@ func (x *Executor) note(cmd *spec.Command, nanos int64, reply []byte) {
 	}
 	n := x.e.notice.Load()
 	if n.tracking {
-		x.hist.record(cmd.ID(), nanos)
+		x.times.count(x.hist, cmd.ID(), nanos)
 	}
 	if nanos >= n.nanos || int64(len(reply)) >= n.reply || x.request >= n.request {
 		r := ran{client: x.client, cmd: cmd, args: x.call.Args, db: x.client.db, nanos: nanos, request: x.request, reply: int64(len(reply))}
@@ -166,7 +166,7 @@ func (e *Engine) resumed(b *Block, reply []byte) {
 	e.stats.one(s.cmd.ID(), s.nanos, reply)
 	n := e.notice.Load()
 	if n.tracking {
-		e.hists[0].record(s.cmd.ID(), s.nanos)
+		e.hists[0].record(s.cmd.ID(), histBucket(s.nanos), 1)
 	}
 	e.observe(n, &s.ran)
 }

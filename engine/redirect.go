@@ -9,10 +9,15 @@ func redirectCommands() []*spec.Command {
 	const any = spec.Fast | spec.Loading | spec.Stale
 	return []*spec.Command{
 		{Name: "readonly", Since: "3.0.0", Doc: "Enables read-only queries for a connection to a Redis Cluster replica node.", Complex: "O(1)", Group: spec.Cluster,
-			Arity: 1, Flags: any, Categories: spec.CatConnection, Run: func(c *spec.Call) { c.Session.(*Client).readOnly = true; c.Out.OK() }},
+			Arity: 1, Flags: any, Categories: spec.CatConnection, Run: func(c *spec.Call) { c.Session.(*Client).setReadOnly(true); c.Out.OK() }},
 		{Name: "readwrite", Since: "3.0.0", Doc: "Enables read-write queries for a connection to a Redis Cluster replica node.", Complex: "O(1)", Group: spec.Cluster,
-			Arity: 1, Flags: any, Categories: spec.CatConnection, Run: func(c *spec.Call) { c.Session.(*Client).readOnly = false; c.Out.OK() }},
+			Arity: 1, Flags: any, Categories: spec.CatConnection, Run: func(c *spec.Call) { c.Session.(*Client).setReadOnly(false); c.Out.OK() }},
 	}
+}
+
+func (c *Client) setReadOnly(on bool) {
+	c.readOnly = on
+	c.info.readOnly.Store(on)
 }
 
 // clientCapa is CLIENT CAPA: what the client says it can take. Words that are not known are ignored, as later versions may have more.

@@ -129,7 +129,9 @@ func (s *Stats) add(t *turn) {
 	for i, n := range t.aclDenied {
 		addIf(&s.aclDenied[i], n)
 	}
-	s.cycle(t.cycleNanos)
+	if t.total+t.errors > 0 { // or else the loop was only woken to look after its connections
+		s.cycle(t.cycleNanos)
+	}
 	raise(&s.cycleCommandsMax, t.total)
 	addIf(&s.commandNanos, uint64(max(t.commandNanos, 0)))
 	addIf(&s.allShardLocks, t.allShardLocks)
@@ -193,7 +195,7 @@ type Counters struct {
 	Denied                       [numReasons]uint64 // by acl.Reason
 	AllShardLocks                uint64             // how often every shard was held at once
 	EvictedClients               uint64             // ended for maxmemory-clients
-	Cycles                       uint64             // turns of loops
+	Cycles                       uint64             // turns of loops in which something ran
 	CycleNanos, CommandNanos     uint64             // spent in them, and of that in commands
 	CronNanos                    uint64             // and in the node's clockwork
 	CycleMaxNanos                uint64             // the longest turn

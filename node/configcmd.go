@@ -79,7 +79,9 @@ func (n *Node) configSet(c *spec.Call) {
 	}
 	gates := n.applyGates
 	if c.Session.InMulti() {
-		gates = func(changed map[string]bool) { c.Engine.(*engine.Executor).Afterwards(func() { n.applyGates(changed) }) }
+		gates = func(changed map[string]bool) {
+			c.Engine.(*engine.Executor).Afterwards(func() { n.applyGates(changed) })
+		}
 	} else {
 		n.cfg.one.Lock()
 		defer n.cfg.one.Unlock()
