@@ -261,7 +261,7 @@ func TestConnectionCommandsAsRedis(t *testing.T) {
 // TestReadOnlyFlag: READONLY is shown, until READWRITE or RESET.
 func TestReadOnlyFlag(t *testing.T) {
 	s := enginetest.New(t, enginetest.Start)
-	c := s.Client("a")
+	c := s.Client()
 	for _, end := range []string{"READWRITE", "RESET"} {
 		c.Do("READONLY")
 		if got := c.Do("CLIENT INFO"); !strings.Contains(got, " flags=r ") {

@@ -27,7 +27,7 @@ func (c *Client) publishNow(nowMs int64, args [][]byte) {
 }
 
 // OutChunk divides the output as Redis does, which has a fixed buffer (rbs, obl) and a list behind it (oll, omem): the first so
-// many bytes of ours are shown as the one, the rest as the other, which is also what limits of output are about. Bytes.
+// many bytes of ours are shown as the one, the rest as the other. Limits of output do not go below it. Bytes.
 const OutChunk = 16 << 10
 
 // Line is the client as CLIENT LIST shows it.

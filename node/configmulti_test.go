@@ -69,7 +69,7 @@ func TestInfoDebug(t *testing.T) {
 	}
 }
 
-// TestOutputLimitLeavesAChunk: as in Redis, the limit is about what is behind the first 16 KiB.
+// TestOutputLimitLeavesAChunk: as in Redis, 16 KiB are never too much.
 func TestOutputLimitLeavesAChunk(t *testing.T) {
 	for _, backend := range []string{"auto", "portable"} {
 		n := start(t, "--io-backend", backend)

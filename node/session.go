@@ -149,16 +149,16 @@ func (s *session) over(sh *shared, unsent int) bool {
 		return true
 	}
 	hard := lim.output(s.cl).hard
-	if hard > 0 && beyondChunk(int64(unsent)) > hard {
+	if hard > 0 && beyondChunk(int64(unsent), hard) {
 		sh.stats.outputLimit.Add(1)
 		return true
 	}
 	return false
 }
 
-// beyondChunk is what of a number of unsent bytes the limits of output are about: as in Redis, not the first engine.OutChunk, so that
-// somebody who has set them too low can still talk to the node.
-func beyondChunk(unsent int64) int64 { return max(unsent-engine.OutChunk, 0) }
+// beyondChunk reports whether so many unsent bytes are more than a limit of output. As in Redis, what is no more than engine.OutChunk
+// never is: somebody who has set the limit too low can still talk to the node.
+func beyondChunk(unsent, limit int64) bool { return unsent > max(limit, engine.OutChunk) }
 
 // written empties the output buffer, and gives it up if it is much bigger than what a turn needs.
 func (s *session) written(n int) {

@@ -40,7 +40,7 @@ func (s *sweeper) tick(now time.Time) {
 			continue
 		}
 		l := lim.output(cl)
-		if l.soft == 0 || beyondChunk(cl.Unsent()) <= l.soft {
+		if l.soft == 0 || !beyondChunk(cl.Unsent(), l.soft) {
 			continue
 		}
 		since, ok := s.over[cl]
