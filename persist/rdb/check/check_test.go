@@ -109,7 +109,7 @@ func TestBadDump(t *testing.T) {
 		want []string
 	}{
 		"cut off in a value": {good[:key+7], []string{"--- RDB ERROR DETECTED ---\n", "While doing: read-object-value\n", "Reading key 'plain'\n", "Reading type 0 (string)\n", "[info] 0 keys read\n"}},
-		"wrong checksum":     {append(bytes.Clone(good[:len(good)-1]), good[len(good)-1]^1), []string{"[offset 203] wrong checksum", "While doing: check-sum\n", "[info] 3 keys read\n"}},
+		"wrong checksum":     {append(bytes.Clone(good[:len(good)-1]), good[len(good)-1]^1), []string{"[offset 203] RDB CRC error: wrong checksum", "While doing: check-sum\n", "[info] 3 keys read\n"}},
 		"no dump":            {[]byte("*1\r\n$4\r\nPING\r\n"), []string{"[offset 0] wrong signature", "While doing: start\n"}},
 		"newer version":      {[]byte("REDIS0013\xff"), []string{"[offset 0] Not supported: RDB format version 13"}},
 		"empty":              {nil, []string{"[offset 0] the data ends here, expected the signature"}},
