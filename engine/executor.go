@@ -235,7 +235,7 @@ func (x *Executor) refusedBefore(c *Client, cmd *spec.Command, args [][]byte) st
 // refusedAfter is what refuses a command once its shards are held. park is true when it is to be tried again later instead.
 func (x *Executor) refusedAfter(c *Client, cmd *spec.Command, g Gate) (msg string, park bool) {
 	if c.fromPrimary {
-		return "", false
+		return "", x.pausedLink(c, cmd, g)
 	}
 	if g == 0 {
 		return "", false
@@ -270,6 +270,15 @@ func (x *Executor) refusedAfter(c *Client, cmd *spec.Command, g Gate) (msg strin
 		return "", true
 	}
 	return "", false
+}
+
+// pausedLink reports whether a pause holds back a command of the primary's stream, which nothing else does.
+func (x *Executor) pausedLink(c *Client, cmd *spec.Command, g Gate) bool {
+	if g&GatePauseAll != 0 {
+		return true
+	}
+	has, _ := x.flagsOf(c, cmd)
+	return g&GatePauseWrite != 0 && has&(spec.Write|spec.MayReplicate) != 0
 }
 
 // runLocked takes the shards, checks the gate, runs the command, journals and lets go.

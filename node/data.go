@@ -47,7 +47,7 @@ func (n *Node) Load(ctx context.Context, r io.Reader, size int64, beside bool) (
 		return n.loadBeside(ctx, r)
 	}
 	n.dropAll()
-	l, err := n.load(ctx, r, n.engine.Put)
+	l, err := n.load(ctx, r, sink{put: n.engine.Put})
 	if err != nil {
 		n.dropAll() // half a data set is worse than none
 	}
@@ -57,7 +57,7 @@ func (n *Node) Load(ctx context.Context, r io.Reader, size int64, beside bool) (
 // loadBeside loads beside the data that is there; Commit puts the new in the place of the old.
 func (n *Node) loadBeside(ctx context.Context, r io.Reader) (replication.Loaded, error) {
 	n.engine.DropShadow()
-	l, err := n.load(ctx, r, n.engine.PutShadow)
+	l, err := n.load(ctx, r, sink{put: n.engine.PutShadow})
 	if err != nil {
 		n.engine.DropShadow()
 	}
@@ -79,11 +79,15 @@ type loaded struct {
 	streamDB      int
 }
 
-// put stores a loaded key.
-type put func(db int, key, value []byte, expireAt int64)
+// sink takes what a snapshot holds.
+type sink struct {
+	put func(db int, key, value []byte, expireAt int64)
+	// expired is told of a key that is left out because its time is over, and what the snapshot has said so far; may be nil.
+	expired func(l *loaded, db int, key []byte)
+}
 
 // load adds an RDB file's keys. Expired ones are left out on a primary; a replica keeps them until its primary deletes them.
-func (n *Node) load(ctx context.Context, in io.Reader, store put) (loaded, error) {
+func (n *Node) load(ctx context.Context, in io.Reader, to sink) (loaded, error) {
 	out := loaded{replOffset: -1}
 	keepExpired := n.engine.Gate()&engine.GateReplica != 0
 	slow := delay{n: n, param: "key-load-delay"}
@@ -96,7 +100,7 @@ func (n *Node) load(ctx context.Context, in io.Reader, store put) (loaded, error
 			out.aux(ev.Aux)
 			n.noteUsed(ev.Aux)
 		case rdb.EventKey:
-			n.loadKey(&out, ev, keepExpired, store)
+			n.loadKey(&out, ev, keepExpired, to)
 			return slow.key(ctx)
 		}
 		return nil
@@ -169,15 +173,18 @@ func (l *loaded) aux(a rdb.Aux) {
 	}
 }
 
-func (n *Node) loadKey(out *loaded, ev *rdb.Event, keepExpired bool, store put) {
+func (n *Node) loadKey(out *loaded, ev *rdb.Event, keepExpired bool, to sink) {
 	expireAt := int64(keyspace.NoExpiry)
 	if ev.Meta.ExpireAtMs != 0 {
 		if expireAt = ev.Meta.ExpireAtMs; !keepExpired && expireAt < n.clock.Now().UnixMilli() {
 			out.expired++
+			if to.expired != nil {
+				to.expired(out, ev.DB, ev.Key)
+			}
 			return
 		}
 	}
-	store(ev.DB, ev.Key, ev.Value.String, expireAt)
+	to.put(ev.DB, ev.Key, ev.Value.String, expireAt)
 	out.keys++
 }
 

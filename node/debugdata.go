@@ -294,7 +294,7 @@ func (n *Node) reload(o reloadOptions) error {
 	} else if !o.merge && n.keys() > 0 {
 		return redisText("RDB has duplicated keys: NOFLUSH without MERGE needs an empty database")
 	}
-	_, err := n.loadFile(filepath.Join(n.dir(), n.cfg.get("dbfilename").string()))
+	_, err := n.loadFile(filepath.Join(n.dir(), n.cfg.get("dbfilename").string()), nil)
 	return err
 }
 

@@ -122,7 +122,7 @@ func infoReplica(n *Node, w *infoWriter, st *replication.Status) {
 	w.str("master_link_status", map[bool]string{true: "up", false: "down"}[f.Up])
 	w.int("master_last_io_seconds_ago", f.LastIOSeconds)
 	w.bool("master_sync_in_progress", f.Syncing)
-	w.int("slave_read_repl_offset", st.Offset)
+	w.int("slave_read_repl_offset", f.ReadOffset)
 	w.int("slave_repl_offset", st.Offset)
 	w.int("replicas_repl_buffer_size", 0) // of the second channel, which there is none of
 	w.int("replicas_repl_buffer_peak", 0)

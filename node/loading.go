@@ -9,6 +9,8 @@ import (
 	"sync"
 
 	"github.com/larder-cache/larder/base/clock"
+	"github.com/larder-cache/larder/engine/journal"
+	"github.com/larder-cache/larder/wire/resp"
 )
 
 // loadEnd says when the load at the start is over.
@@ -22,7 +24,7 @@ func (e *loadEnd) end() { e.once.Do(func() { close(e.done) }) }
 // loadAtStart reads the snapshot that is there, if any.
 func (n *Node) loadAtStart() error {
 	path := filepath.Join(n.dir(), n.cfg.get("dbfilename").string())
-	l, err := n.loadFile(path)
+	l, err := n.loadFile(path, n.tellExpired)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
@@ -37,8 +39,18 @@ func (n *Node) loadAtStart() error {
 	return nil
 }
 
-// loadFile adds a snapshot's keys, and keeps count for INFO. The loading gate is set. A shutdown ends it early.
-func (n *Node) loadFile(path string) (loaded, error) {
+// tellExpired takes a key that has expired while the node was down into the stream that goes on from the snapshot: replicas that
+// come back have the key. Nobody is served yet, so no shard is held.
+func (n *Node) tellExpired(l *loaded, db int, key []byte) {
+	if l.expired == 1 {
+		n.repl.Restore(l.replID, l.replOffset, l.streamDB)
+	}
+	b := resp.AppendCommandStrings(nil, "UNLINK", string(key))
+	n.journal.Append(b, []journal.Op{{DB: db, End: len(b)}})
+}
+
+// loadFile adds a snapshot's keys, and keeps count for INFO; expired is sink's. The loading gate is set. A shutdown ends it early.
+func (n *Node) loadFile(path string, expired func(l *loaded, db int, key []byte)) (loaded, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return loaded{}, err
@@ -60,7 +72,7 @@ func (n *Node) loadFile(path string) (loaded, error) {
 	begin := n.clock.MonoNanos()
 	n.progress.begin(n.clock.Now().Unix(), size)
 	n.log.Info("Loading DB in memory from " + path)
-	l, err := n.load(ctx, f, n.engine.Put)
+	l, err := n.load(ctx, f, sink{put: n.engine.Put, expired: expired})
 	if err != nil {
 		return l, err
 	}

@@ -15,7 +15,7 @@ import (
 
 // incoming is a primary's stream: the bytes that are not in this node's own stream yet.
 type incoming struct {
-	nc     net.Conn
+	conn   *linkConn
 	cl     *engine.Client
 	parser resp.Parser
 	lim    resp.Limits
@@ -42,22 +42,24 @@ func (f *follower) stream(ctx context.Context, nc net.Conn, in *bufio.Reader) er
 		defer f.m.done.Done()
 		f.acknowledge(ackCtx, nc)
 	}()
-	s := &incoming{nc: nc, cl: f.m.Engine.NewPrimaryClient(linkConn{nc}), lim: resp.DefaultLimits(), buf: make([]byte, 0, streamBuffer)}
-	defer f.m.Engine.DropDetached(s.cl)
+	conn := newLinkConn(nc)
+	s := &incoming{conn: conn, cl: f.m.Engine.NewPrimaryClient(conn), lim: resp.DefaultLimits(), buf: make([]byte, 0, streamBuffer)}
+	defer f.m.Engine.Drop(f.x, s.cl)
+	defer f.readTo.Store(0)
 	s.lim.MaxBulk = 1 << 40 // the primary has checked what it passes on
 	s.cl.SetDB(max(f.m.Journal.SelectedDB(), 0))
 	for {
 		if err := f.m.Engine.AwaitPreImages(ctx); err != nil {
 			return err
 		}
-		nc.SetReadDeadline(f.m.Clock.Now().Add(f.m.Settings().Timeout))
-		s.grow()
-		n, err := in.Read(s.buf[len(s.buf):cap(s.buf)])
+		n, err := f.read(ctx, in, s)
 		if err != nil {
 			return err
 		}
-		s.buf = s.buf[:len(s.buf)+n]
-		f.set(func() { f.lastIO = f.m.Clock.Now() })
+		if n > 0 && conn.isHeld() {
+			s.cl.Account(int64(len(s.buf)), 0, int64(cap(s.buf)), 0)
+			continue
+		}
 		if err := f.applyAll(s, n); err != nil {
 			return err
 		}
@@ -95,7 +97,8 @@ func (f *follower) applyAll(s *incoming, received int) (err error) {
 		if s.args = args; n == 0 {
 			break
 		}
-		if err = f.applyOne(s); err != nil {
+		held, aerr := f.applyOne(s)
+		if err = aerr; held || err != nil {
 			break
 		}
 		if s.scanned += n; !s.cl.Transaction() {
@@ -108,64 +111,45 @@ func (f *follower) applyAll(s *incoming, received int) (err error) {
 	s.scanned -= closed
 	s.cl.Publish(f.x.NowMs(), int64(received), 0)
 	s.cl.Account(int64(len(s.buf)), 0, int64(cap(s.buf)), 0)
-	f.m.netIn.Add(int64(received))
 	f.x.EndTurn()
 	return err
 }
 
-// applyOne runs a command of the stream. What it can't run and must not leave out is an error: the link ends, and says why, and the
-// data does not silently become another.
-func (f *follower) applyOne(s *incoming) error {
+// applyOne runs a command of the stream; held is true if a pause holds it back. What it can't run and must not leave out is an error:
+// the link ends, and says why, and the data does not silently become another.
+func (f *follower) applyOne(s *incoming) (held bool, err error) {
 	args := s.args
 	switch {
 	case len(args) == 0:
-		return nil
+		return false, nil
 	case spec.EqualFold(args[0], "replconf"):
 		s.getack = s.getack || len(args) > 1 && spec.EqualFold(args[1], "getack")
-		return nil
+		return false, nil
 	}
 	if f.m.Engine.Table.Lookup(args[0]) == nil {
 		if spec.EqualFold(args[0], "publish") || spec.EqualFold(args[0], "spublish") {
-			return nil // changes no data, and there are no subscribers
+			return false, nil // changes no data, and there are no subscribers
 		}
-		return fmt.Errorf("the primary sent the command %q, which this version does not have", args[0])
+		return false, fmt.Errorf("the primary sent the command %q, which this version does not have", args[0])
 	}
-	f.x.Run(s.cl, args)
+	if f.x.Run(s.cl, args) == engine.Parked {
+		s.conn.hold()
+		return true, nil
+	}
 	out := s.cl.Out.Buf
 	s.cl.Out.Buf = out[:0]
 	if len(out) == 0 || out[0] != '-' {
-		return nil
+		return false, nil
 	}
 	if bytes.Contains(out, []byte(spec.ErrLongKey.Error())) {
 		return fmt.Errorf("the primary sent a command that this version cannot run: %w", spec.ErrLongKey)
 	}
 	if spec.EqualFold(args[0], "select") {
-		return fmt.Errorf("the primary selects database %q: %q", args[1:], out)
+		return false, fmt.Errorf("the primary selects database %q: %q", args[1:], out)
 	}
 	if now := f.m.Clock.Now(); now.Sub(s.moaned) > time.Second {
 		s.moaned = now
 		f.m.Log.Warn("== CRITICAL == This replica is sending an error to its primary", "error", string(out), "command", string(args[0]))
 	}
-	return nil
+	return false, nil
 }
-
-// linkConn is the connection to the primary, as the client list shows it.
-type linkConn struct{ nc net.Conn }
-
-// Resume implements engine.Conn: nothing of the primary's is ever held back.
-func (linkConn) Resume() {}
-
-// Do implements engine.Conn: nobody answers the primary.
-func (linkConn) Do(func()) {}
-
-// Close implements engine.Conn.
-func (c linkConn) Close(bool) { c.nc.Close() }
-
-// RemoteAddr implements engine.Conn.
-func (c linkConn) RemoteAddr() string { return c.nc.RemoteAddr().String() }
-
-// LocalAddr implements engine.Conn.
-func (c linkConn) LocalAddr() string { return c.nc.LocalAddr().String() }
-
-// FD implements engine.Conn: it is not told.
-func (linkConn) FD() int { return -1 }

@@ -283,6 +283,7 @@ type Following struct {
 	DownSeconds   int64
 	Loaded, Total int64 // of the snapshot that is being received; Total -1: not known
 	SyncIOSeconds int64 // since something of it came
+	ReadOffset    int64 // the offset behind what was read of the stream, applied or not
 }
 
 // ReplicaStatus is one replica as its primary sees it.
@@ -305,7 +306,7 @@ func (m *Manager) Status() Status {
 	if f := m.follow; f != nil {
 		st.Following = &Following{Host: f.host, Port: f.port, State: f.state, Up: f.up, Syncing: f.state == linkSync, LastIOSeconds: -1,
 			DownSeconds: int64(now.Sub(f.downAt).Seconds()), Loaded: f.loaded, Total: f.total,
-			SyncIOSeconds: int64(now.Sub(f.lastIO).Seconds())}
+			SyncIOSeconds: int64(now.Sub(f.lastIO).Seconds()), ReadOffset: max(end, f.readTo.Load())}
 		if f.up {
 			st.Following.LastIOSeconds = int64(now.Sub(f.lastIO).Seconds())
 		}

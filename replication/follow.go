@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/larder-cache/larder/base/clock"
@@ -37,14 +38,17 @@ type follower struct {
 	// apply is held while a piece of the stream is run and appended: whoever holds it sees the data and the offset agree.
 	apply sync.Mutex
 
+	// readTo is the offset behind what was read of the stream, applied or not; 0: nothing yet.
+	readTo atomic.Int64
+
 	// guarded by m.mu
 	state  linkState
 	up     bool // the stream flows: state is linkConnected
 	downAt time.Time
 	lastIO time.Time
 	conn   net.Conn
-	// loading: it is busy with the snapshot, and reads nothing of the link or at its own pace.
-	loading bool
+	// busy: it reads nothing of the link or at its own pace, as it loads the snapshot or a pause holds the stream back.
+	busy bool
 	// loaded and total are the snapshot's bytes so far, and all of them if known, while syncing.
 	loaded, total int64
 }
@@ -211,7 +215,7 @@ func (f *follower) down() {
 		if f.up {
 			f.downAt = f.m.Clock.Now()
 		}
-		f.state, f.up, f.conn, f.loading = linkConnect, false, nil, false
+		f.state, f.up, f.conn, f.busy = linkConnect, false, nil, false
 	})
 	s := f.m.Settings()
 	if !s.ServeStale {
@@ -244,7 +248,7 @@ func (f *follower) once(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	f.set(func() { f.state, f.up, f.loading, f.lastIO = linkConnected, true, false, f.m.Clock.Now() })
+	f.set(func() { f.state, f.up, f.busy, f.lastIO = linkConnected, true, false, f.m.Clock.Now() })
 	if f.m.Engine.Gate()&engine.GateStale != 0 {
 		f.m.Engine.SetGate(0, engine.GateStale)
 	}
@@ -311,7 +315,7 @@ func (m *Manager) dropSilentPrimary(now time.Time, s Settings) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	f := m.follow
-	if f == nil || f.conn == nil || f.loading || now.Sub(f.lastIO) <= s.Timeout {
+	if f == nil || f.conn == nil || f.busy || now.Sub(f.lastIO) <= s.Timeout {
 		return
 	}
 	switch f.state {
@@ -412,7 +416,7 @@ func (f *follower) fromFile(ctx context.Context, nc net.Conn, ans Answer, src *s
 		return bufio.NewReaderSize(tmp, 256<<10), err
 	}
 	r, err := again()
-	f.set(func() { f.loading = true }) // until the link is up, or down
+	f.set(func() { f.busy = true })    // until the link is up, or down
 	if err == nil && !m.Data.Empty() { // there is something to lose by a bad one
 		err = m.Data.Check(ctx, r)
 	}
@@ -447,7 +451,7 @@ func (f *follower) install(ctx context.Context, nc net.Conn, ans Answer, src *sn
 		// Until all is loaded the node has no history that it could go on from, or hand on.
 		m.Barrier(func() { f.restart(NewHistory(m.newID()), 0, 0) })
 	}
-	f.set(func() { f.loading = true })
+	f.set(func() { f.busy = true })
 	l, err := m.Data.Load(ctx, src, src.size, how.beside)
 	if err == nil {
 		_, err = io.Copy(io.Discard, src) // the end mark

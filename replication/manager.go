@@ -179,6 +179,7 @@ func (m *Manager) Restore(replID string, offset int64, streamDB int) {
 	m.history = NewHistory(replID).Promoted(m.newIDLocked(), offset)
 	m.restored = true
 	m.noneAt = m.Clock.Now()
+	m.Journal.SetBacklog(m.Settings().BacklogSize)
 	m.Journal.Start(offset)
 	m.Journal.SetSelectedDB(streamDB)
 }
@@ -231,7 +232,7 @@ func (m *Manager) keepJournal() {
 	defer m.mu.Unlock()
 	m.history, m.restored = NewHistory(m.newIDLocked()), false
 	m.Journal.SetBacklog(m.Settings().BacklogSize)
-	m.Journal.Start(m.Journal.End() + 1)
+	m.Journal.Start(m.Journal.End())
 }
 
 // Tick does what time does: pings replicas, drops silent ones, frees an unused backlog, ends waits. Package node calls it

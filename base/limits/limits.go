@@ -162,6 +162,9 @@ const (
 	MaxRingBytesConfig = 64 * GiB
 	// MaxReplicaOutputBytesDefault is client-output-buffer-limit replica (hard): beyond, a replica is cut.
 	MaxReplicaOutputBytesDefault = 256 * MiB
+	// MaxHeldStreamBytes is how much a replica reads ahead of its primary's stream while a pause (CLIENT PAUSE) holds that back; more
+	// stays with the primary.
+	MaxHeldStreamBytes = 64 * MiB
 	// MaxReplicaOutputSoftBytesDefault over MaxReplicaOutputSoftFor cuts a replica, too.
 	MaxReplicaOutputSoftBytesDefault = 64 * MiB
 	MaxReplicaOutputSoftFor          = 60 * time.Second
