@@ -79,6 +79,9 @@ func (x *Executor) BeginTurn() {
 
 // EndTurn publishes what the turn counted, wakes the journal's readers, and ends clients that take too much memory.
 func (x *Executor) EndTurn() {
+	// The arguments were in a buffer that may be given up now.
+	clear(x.keys)
+	x.call.Args, x.call.Keys = nil, nil
 	x.turn.cycleNanos = x.e.Clock.MonoNanos() - x.monoBase
 	x.e.stats.add(&x.turn)
 	x.times.flush(x.hist)

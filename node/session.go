@@ -112,6 +112,7 @@ func (s *session) keep(rest []byte) {
 		s.in = append(s.in[:0], rest...)
 	case cap(s.in) > limits.KeptQueryBytes:
 		s.in = nil
+		clear(s.args[:cap(s.args)]) // which were in it
 	default:
 		s.in = s.in[:0]
 	}

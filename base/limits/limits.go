@@ -149,6 +149,13 @@ const (
 	ActiveExpireBudget = 200 * time.Microsecond
 	// DefragLockHold is how long active defragmentation holds a shard at a time.
 	DefragLockHold = 200 * time.Microsecond
+	// HeapLookEvery is how often the size of Go's heap is looked at. What is not in use of HeapGrowthBytes more than the least is
+	// given back once in HeapGiveBackEvery, or, while most of it is in use, HeapGiveBackWithin; HeapGrowthAtOnceBytes at once.
+	HeapLookEvery         = 100 * time.Millisecond
+	HeapGiveBackEvery     = 1 * time.Second
+	HeapGiveBackWithin    = 30 * time.Second
+	HeapGrowthBytes       = 16 * MiB
+	HeapGrowthAtOnceBytes = 256 * MiB
 	// ActiveExpireEvery is how often a loop looks for expired keys.
 	ActiveExpireEvery = 100 * time.Millisecond
 )

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -110,6 +111,9 @@ func serve(cfg *node.Config) int {
 		n.Log().Warn("A crash will not be reported in the log", "error", err)
 	}
 	n.Log().Info("Server initialized")
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go node.TendHeap(ctx, clock.Real{})
 	removePID := writePID(cfg.Path("pidfile"))
 	defer removePID()
 	if err := wait(n); err != nil {
@@ -175,7 +179,7 @@ func signalled(n *node.Node, s os.Signal) {
 }
 
 // tuneRuntime: the loops sit on their own threads; beside them goroutines must find a processor. Nearly nothing of a node is on
-// Go's heap, so the collector may let it double from a small base.
+// Go's heap, so the collector may let it double from a small base; node.TendHeap looks after what big values leave there.
 func tuneRuntime(cfg *node.Config) {
 	runtime.GOMAXPROCS(cfg.Loops() + 2)
 	if os.Getenv("GOGC") == "" {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestEmptyNodeIsSmall: the race detector and the guarded arena take memory of their own, so this one runs without them.
@@ -15,15 +16,50 @@ func TestEmptyNodeIsSmall(t *testing.T) {
 	if err := p.client().Ping(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
+	if mib := p.resident(); mib > 20 {
+		t.Errorf("an empty node takes %d MiB", mib)
+	}
+}
+
+// resident is how much memory the process has, in MiB.
+func (p *process) resident() int {
+	p.t.Helper()
 	b, err := os.ReadFile("/proc/" + strconv.Itoa(p.cmd.Process.Pid) + "/statm")
 	if err != nil {
-		t.Fatal(err)
+		p.t.Fatal(err)
 	}
 	pages, err := strconv.Atoi(strings.Fields(string(b))[1])
 	if err != nil {
+		p.t.Fatal(err)
+	}
+	return pages * os.Getpagesize() >> 20
+}
+
+// TestBigValuesLeaveNothing: commands and replies of big values pass through Go's heap, and a value through the arena; when they are
+// gone, so is their memory, with the connections still open.
+func TestBigValuesLeaveNothing(t *testing.T) {
+	const mib = 100
+	p := start(t, "--save", "", "--proto-max-bulk-len", "1gb")
+	c, ctx := p.client(), t.Context()
+	if err := c.Ping(ctx).Err(); err != nil {
 		t.Fatal(err)
 	}
-	if mib := pages * os.Getpagesize() >> 20; mib > 20 {
-		t.Errorf("an empty node takes %d MiB", mib)
+	before := p.resident()
+	for range 5 {
+		c.SetRange(ctx, "k", mib<<20, "x")
+		if s, err := c.Get(ctx, "k").Result(); err != nil || len(s) != mib<<20+1 {
+			t.Fatal(len(s), err)
+		}
+		if err := c.Set(ctx, "k2", make([]byte, mib<<20), 0).Err(); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := c.Del(ctx, "k", "k2").Result(); n != 2 || err != nil {
+			t.Fatal(n, err)
+		}
+	}
+	for end := time.Now().Add(patience); p.resident() > before+mib/4; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d MiB before, %d MiB for good", before, p.resident())
+		}
 	}
 }
