@@ -478,6 +478,7 @@ func TestSaveAndLoad(t *testing.T) {
 	n := start(t, "--dir", dir)
 	fill(t, n, 3000)
 	p := n.dial()
+	p.want("DEBUG SET-ACTIVE-EXPIRE 0", "OK") // an expiry is a change: none comes between SAVE and INFO
 	p.want("SET soon v PX 20", "OK")
 	p.want("SET later v EX 5000", "OK")
 	at := p.do("PEXPIRETIME later")

@@ -215,7 +215,10 @@ func TestWritersWaitForSnapshots(t *testing.T) {
 		}
 		written <- 60
 	}()
-	until(t, "writes wait", func() bool { return n.engine.WritesWait() && n.blocked(p) })
+	until(t, "the writer is held back", func() bool {
+		_, blocked := n.engine.NumClients()
+		return n.engine.WritesWait() && blocked == 1
+	})
 	waiting, bound := n.space.PreImages()
 	// A write hands over the whole bucket that its key is in.
 	if most := bound + 12*size; bound != limits.MinPreImageQueueBytes || waiting > most {
@@ -231,16 +234,6 @@ func TestWritersWaitForSnapshots(t *testing.T) {
 	if n.engine.WritesWait() {
 		t.Error("writes still wait")
 	}
-}
-
-// blocked reports whether a connection's next command is held back: nothing of it changes for a while. It errs on the safe side,
-// as it is only asked until it says yes.
-func (n *testNode) blocked(*peer) bool {
-	before, _ := n.space.PreImages()
-	dirty := n.engine.DirtyCount()
-	time.Sleep(5 * time.Millisecond)
-	after, _ := n.space.PreImages()
-	return before == after && dirty == n.engine.DirtyCount()
 }
 
 // TestSnapshotMemory: with every value overwritten again and again, a snapshot costs at most 15 % of memory.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -181,6 +182,9 @@ func (f *follower) addr() string { return net.JoinHostPort(f.host, strconv.Itoa(
 func (f *follower) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		err := f.once(ctx)
+		if ctx.Err() == nil && errors.Is(err, os.ErrDeadlineExceeded) {
+			f.set(func() { f.m.tellSilent(f.state) }) // its reads have noticed before dropSilentPrimary
+		}
 		f.down()
 		if ctx.Err() != nil {
 			return
@@ -318,7 +322,14 @@ func (m *Manager) dropSilentPrimary(now time.Time, s Settings) {
 	if f == nil || f.conn == nil || f.busy || now.Sub(f.lastIO) <= s.Timeout {
 		return
 	}
-	switch f.state {
+	m.tellSilent(f.state)
+	f.conn.Close()
+	f.conn = nil
+}
+
+// tellSilent logs that the primary has been silent for too long.
+func (m *Manager) tellSilent(state linkState) {
+	switch state {
 	case linkHandshake:
 		m.Log.Warn("Timeout connecting to the PRIMARY...")
 	case linkSync:
@@ -326,8 +337,6 @@ func (m *Manager) dropSilentPrimary(now time.Time, s Settings) {
 	default:
 		m.Log.Warn("PRIMARY timeout: no data nor PING received...")
 	}
-	f.conn.Close()
-	f.conn = nil
 }
 
 // asks is the history that the node could go on with, and its first missing byte; "?" and -1 for none.

@@ -22,10 +22,10 @@ func TestFrames(t *testing.T) {
 			payload = append(payload, part...) // parts of the mark, too
 		}
 		f := Frame{LenBytes: int64(len(payload))}
-		if rapid.Bool().Draw(t, "unknown length") {
-			if f = (Frame{Mark: mark}); bytes.Contains(payload, mark) {
-				t.Skip("the payload holds the mark")
-			}
+		// A mark that shows before the payload's end, perhaps with bytes of the payload and of its own, could not be told apart:
+		// real ones are 40 random digits.
+		if rapid.Bool().Draw(t, "unknown length") && bytes.Index(append(bytes.Clone(payload), mark...), mark) == len(payload) {
+			f = Frame{Mark: mark}
 		}
 		const stream = "*1\r\n$4\r\nPING\r\n"
 		wire := append(f.AppendHeader([]byte("\n\n")), payload...)
