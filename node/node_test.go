@@ -475,7 +475,7 @@ func TestPauseOnTheWire(t *testing.T) {
 
 func TestSaveAndLoad(t *testing.T) {
 	dir := t.TempDir()
-	n := start(t, "--dir", dir)
+	n := start(t, "--dir", dir, "--enable-debug-command", "yes")
 	fill(t, n, 3000)
 	p := n.dial()
 	p.want("DEBUG SET-ACTIVE-EXPIRE 0", "OK") // an expiry is a change: none comes between SAVE and INFO

@@ -367,8 +367,8 @@ func (r *replica) heard(args [][]byte) bool {
 // pingReplicas puts a PING into the stream every repl-ping-replica-period, by which replicas see that the link lives.
 func (m *Manager) pingReplicas(now time.Time, s Settings) {
 	m.mu.Lock()
-	if len(m.replicas) == 0 {
-		m.pingedAt = now // the first replica has just heard of the primary when it is there
+	if len(m.replicas) == 0 || m.pingedAt.IsZero() {
+		m.pingedAt = now // the first replica has just heard of the primary, even if it was there before the first look
 	}
 	// The target of a failover is to have all there is: nothing more is said to it.
 	due := m.follow == nil && m.failover == nil && now.Sub(m.pingedAt) >= s.PingEvery
