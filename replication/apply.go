@@ -142,7 +142,7 @@ func (f *follower) applyOne(s *incoming) (held bool, err error) {
 		return false, nil
 	}
 	if bytes.Contains(out, []byte(spec.ErrLongKey.Error())) {
-		return fmt.Errorf("the primary sent a command that this version cannot run: %w", spec.ErrLongKey)
+		return false, fmt.Errorf("the primary sent a command that this version cannot run: %w", spec.ErrLongKey)
 	}
 	if spec.EqualFold(args[0], "select") {
 		return false, fmt.Errorf("the primary selects database %q: %q", args[1:], out)
