@@ -43,6 +43,7 @@ type Executor struct {
 	monoLast int64 // when the last command ended, ns
 	lruClock uint32
 	mem      memoryTurn
+	ahead    Ahead
 	victim   candidate
 	nobody   Client // whose doing evictions are
 
@@ -62,6 +63,7 @@ func (e *Engine) NewExecutor() *Executor {
 	x.turn.commands = make([]commandTurn, e.Table.Len())
 	x.hist = &e.hists[e.executors.Add(1)%histStripes]
 	x.call.Engine = x
+	x.ahead.dbs = make([]*keyspace.DB, len(e.shards))
 	return x
 }
 
@@ -387,7 +389,8 @@ func (x *Executor) bindKeys() {
 	for i := range x.keys {
 		ks := x.e.shards[x.shards[i]].ks
 		ks.SetClock(x.mem.fresh)
-		x.keys[i].DB = ks.DB(x.call.DB)
+		db := ks.DB(x.call.DB)
+		x.keys[i].DB, x.ahead.dbs[x.shards[i]] = db, db
 	}
 }
 

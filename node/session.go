@@ -38,18 +38,27 @@ const (
 
 // process runs the complete commands in data, up to a turn's bounds, and returns how many bytes they took.
 func (s *session) process(x *engine.Executor, lim *connLimits, data []byte) (int, turnResult) {
-	done := 0
 	x.Resync()
+	done, result := s.runAll(x, lim, data)
+	x.Forget()
+	return done, result
+}
+
+func (s *session) runAll(x *engine.Executor, lim *connLimits, data []byte) (int, turnResult) {
+	done, known := 0, s.cl.Authenticated()
 	for n := 0; ; n++ {
 		l, most := &lim.open, limits.MaxOutputPerTurnBytes
-		if !s.cl.Authenticated() {
+		if s.cl.Authenticated() != known {
+			known = !known
+			x.Forget() // it was parsed within the other limits
+		}
+		if !known {
 			l, most = &lim.preAuth, limits.MaxPreAuthOutputBytes
 		}
 		if n >= limits.MaxCommandsPerTurn || len(s.cl.Out.Buf) >= most {
 			return done, turnMore
 		}
-		consumed, args, err := s.parser.Next(data[done:], s.args, l)
-		s.args = args
+		consumed, args, err := s.next(x, data[done:], l)
 		if err != nil {
 			s.cl.Out.Error("ERR " + err.Error())
 			s.closing = true
@@ -77,6 +86,17 @@ func (s *session) process(x *engine.Executor, lim *connLimits, data []byte) (int
 			return done, turnWait
 		}
 	}
+}
+
+// next gives the next command. What is complete is parsed a few commands ahead.
+func (s *session) next(x *engine.Executor, data []byte, lim *resp.Limits) (consumed int, args [][]byte, err error) {
+	if !s.parser.Waiting() && len(data) <= limits.ReadChunkBytes {
+		if consumed, args = x.Next(s.cl, data, lim); consumed > 0 {
+			return consumed, args, nil
+		}
+	}
+	consumed, s.args, err = s.parser.Next(data, s.args, lim)
+	return consumed, s.args, err
 }
 
 // tooBig reports whether a big command is not to run, as the client takes too much memory with it.

@@ -23,7 +23,8 @@ type pages struct {
 	table   region
 	headers region
 
-	committed atomic.Int64 // pages in use or dirty; written under mu
+	committed atomic.Int64  // pages in use or dirty; written under mu
+	reach     atomic.Uint64 // bytes of blocks that are committed; written under mu
 
 	mu       sync.Mutex
 	top      uint32 // pages below it have been handed out before
@@ -137,7 +138,13 @@ func (p *pages) cleanTop(n uint32) {
 
 // commitTo makes the pages below end, and what describes them, readable and writable.
 func (p *pages) commitTo(end uint32) bool {
-	return p.table.ensure(uintptr(end)*4) && p.blocks.ensure(uintptr(end)<<pageShift)
+	if !p.table.ensure(uintptr(end)*4) || !p.blocks.ensure(uintptr(end)<<pageShift) {
+		return false
+	}
+	if done := uint64(p.blocks.done); done != p.reach.Load() {
+		p.reach.Store(done)
+	}
+	return true
 }
 
 // fit returns a free run of at least n pages: the best of the first few in n's own bin, or any of the next bin.

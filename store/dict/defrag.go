@@ -35,6 +35,7 @@ func (d *Dict) defragSegment(e *Env, s *segment, count func(ref, to arena.Ref) b
 	if s.slot == 0 {
 		if to := relocate(e, d.dir, dirBytes(d.dirBits)); count(d.dir, to) {
 			d.dir = to
+			d.setHint()
 		}
 	}
 	hdr := *d.headerAt(e, s.slot)

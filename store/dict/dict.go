@@ -45,6 +45,7 @@ type Dict struct {
 	dirBits  uint8  // log2 of the directory's slots
 	walking  uint8  // bit i: walk i is active
 	deep     uint32 // segments whose depth is dirBits
+	hint     uint64 // dir and dirBits as Home reads them, atomically (ahead.go)
 	// pos and gens belong to the active walks. Invariant: every entry in a bucket that starts before pos[i] has been handed to walk i.
 	pos  [MaxWalks]uint64
 	gens [MaxWalks]uint32
@@ -182,6 +183,7 @@ func (d *Dict) create(e *Env) {
 	d.dirBits, d.deep = 0, 1
 	d.dir = e.Heap.AllocZero(dirBytes(0))
 	d.set(e, 0, makeWord(e.Heap.AllocZero(bucketSize), 0, 0), d.newHeader(e))
+	d.setHint()
 }
 
 func (d *Dict) newHeader(e *Env) arena.Ref {
@@ -251,6 +253,7 @@ func (d *Dict) freeSegment(e *Env, slot uint64) uint64 {
 func (d *Dict) freeDir(e *Env) {
 	e.Heap.Free(d.dir)
 	d.dir, d.dirBits, d.deep = 0, 0, 0
+	d.setHint()
 }
 
 // Replace lets an entry's place hold another ref: the entry was moved to another block.

@@ -224,5 +224,6 @@ func (d *Dict) refill(e *Env, old *Dict) {
 		d.set(e, to, w, *old.headerAt(e, slot))
 		slot += 1 << (uint(old.dirBits) - w.depth())
 	}
+	d.setHint()
 	e.Heap.Free(old.dir)
 }

@@ -3,6 +3,7 @@ package keyspace
 import (
 	"bytes"
 	"encoding/binary"
+	"sync/atomic"
 
 	"github.com/larder-cache/larder/store/arena"
 	"github.com/larder-cache/larder/store/dict"
@@ -18,12 +19,24 @@ type DB struct {
 	arena *arena.Arena
 	index int
 	root  *root
+	ahead atomic.Pointer[root] // root, for Ahead, which has no lock
 }
 
 // root is a database's content. FLUSHDB and SWAPDB exchange it; a walk follows it, wherever it is.
 type root struct {
 	dict   dict.Dict
 	avgTTL int64
+}
+
+func (d *DB) setRoot(r *root) {
+	d.root = r
+	d.ahead.Store(r)
+}
+
+func swapRoots(a, b *DB) {
+	x, y := a.root, b.root
+	a.setRoot(y)
+	b.setRoot(x)
 }
 
 // Index is the database's number.

@@ -58,7 +58,7 @@ func (sh *Shard) Flush(db int) *Detached {
 		return nil
 	}
 	old := sh.dbs[db].root
-	sh.dbs[db].root = &root{}
+	sh.dbs[db].setRoot(&root{})
 	return &Detached{shard: sh, root: old}
 }
 

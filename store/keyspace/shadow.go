@@ -7,7 +7,7 @@ func (sh *Shard) Shadow(n int) *DB {
 		sh.shadow = make([]*DB, len(sh.dbs))
 	}
 	if sh.shadow[n] == nil {
-		sh.shadow[n] = &DB{shard: sh, arena: sh.space.arena, index: n, root: &root{}}
+		sh.shadow[n] = sh.newDB(n)
 	}
 	return sh.shadow[n]
 }
@@ -16,8 +16,7 @@ func (sh *Shard) Shadow(n int) *DB {
 func (sh *Shard) SwapShadow() {
 	for n := range sh.dbs {
 		if sh.Used(n) || sh.shadow != nil && sh.shadow[n] != nil {
-			a, b := sh.DB(n), sh.Shadow(n)
-			a.root, b.root = b.root, a.root
+			swapRoots(sh.DB(n), sh.Shadow(n))
 		}
 	}
 }

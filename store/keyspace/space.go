@@ -81,8 +81,7 @@ func (s *Space) Shard(i int) *Shard { return &s.shards[i] }
 // SwapDB exchanges the content of two databases, at the cost of a pointer for each shard. Every shard must be held.
 func (s *Space) SwapDB(a, b int) {
 	for i := range s.shards {
-		x, y := s.shards[i].DB(a), s.shards[i].DB(b)
-		x.root, y.root = y.root, x.root
+		swapRoots(s.shards[i].DB(a), s.shards[i].DB(b))
 	}
 }
 
@@ -150,8 +149,14 @@ func (sh *Shard) DB(n int) *DB {
 	if d := sh.dbs[n]; d != nil {
 		return d
 	}
-	d := &DB{shard: sh, arena: sh.space.arena, index: n, root: &root{}}
+	d := sh.newDB(n)
 	sh.dbs[n] = d
+	return d
+}
+
+func (sh *Shard) newDB(n int) *DB {
+	d := &DB{shard: sh, arena: sh.space.arena, index: n}
+	d.setRoot(&root{})
 	return d
 }
 

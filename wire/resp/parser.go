@@ -124,6 +124,15 @@ func (p *Parser) Reset() {
 	*p = Parser{spans: spans}
 }
 
+// Waiting reports whether the parser is within a command whose first bytes it has seen: then only Next can go on.
+func (p *Parser) Waiting() bool { return p.busy }
+
+// Complete reads one command from buf if it is all there, well formed and not inline, and appends its arguments to args. consumed is 0
+// for anything else, an error included, which is Next's to judge. It has no memory, so it can look at commands behind the current one.
+func Complete(buf []byte, args [][]byte, lim *Limits) (consumed int, out [][]byte) {
+	return fastMultibulk(buf, args, lim)
+}
+
 // crlf is CR LF as binary.LittleEndian reads it: one comparison for both.
 const crlf = '\r' | '\n'<<8
 

@@ -1,0 +1,68 @@
+package engine
+
+import (
+	"github.com/larder-cache/larder/store/keyspace"
+	"github.com/larder-cache/larder/wire/resp"
+)
+
+// Ahead is commands of one connection's pipeline that are parsed before the first of them runs, so that the memory which they will look at is
+// on its way meanwhile (keyspace.ReadAhead). An executor has one; it is empty between two turns of a connection.
+type Ahead struct {
+	args  [][]byte // of all of them, one after another
+	cmds  []aheadCmd
+	next  int
+	keys  [keyspace.MaxAhead]keyspace.AheadKey
+	dbs   []*keyspace.DB // by shard: the database that was used last
+	touch byte           // what was read
+}
+
+// aheadCmd is a parsed command: its bytes, and where its arguments end in Ahead.args.
+type aheadCmd struct{ size, end int }
+
+// Next gives the next command of data, which begins with it, and how many bytes it has; 0 if the parser has to look itself. The arguments are
+// good until the next call.
+func (x *Executor) Next(c *Client, data []byte, lim *resp.Limits) (consumed int, args [][]byte) {
+	a := &x.ahead
+	if a.next == len(a.cmds) && !x.fill(c, data, lim) {
+		return 0, nil
+	}
+	from := 0
+	if a.next > 0 {
+		from = a.cmds[a.next-1].end
+	}
+	cmd := a.cmds[a.next]
+	a.next++
+	return cmd.size, a.args[from:cmd.end:cmd.end]
+}
+
+// Forget drops what was parsed ahead and not taken: it has been overtaken by what ran, or the connection's turn is over.
+func (x *Executor) Forget() {
+	x.ahead.cmds, x.ahead.next = x.ahead.cmds[:0], 0
+}
+
+// fill parses the next commands, and has the keys of more than one read ahead.
+func (x *Executor) fill(c *Client, data []byte, lim *resp.Limits) bool {
+	a := &x.ahead
+	a.args, a.cmds, a.next = a.args[:0], a.cmds[:0], 0
+	n := 0
+	for len(a.cmds) < len(a.keys) {
+		size, args := resp.Complete(data, a.args, lim)
+		if size == 0 {
+			break
+		}
+		k := &a.keys[n]
+		if k.DB = nil; len(args)-len(a.args) >= 2 {
+			k.Hash = x.e.Space.Hash(args[len(a.args)+1])
+			if db := a.dbs[x.e.Space.ShardOf(k.Hash)]; db != nil && db.Index() == c.db {
+				k.DB = db
+				n++
+			}
+		}
+		a.args, a.cmds = args, append(a.cmds, aheadCmd{size, len(args)})
+		data = data[size:]
+	}
+	if n > 1 {
+		a.touch = x.e.Space.ReadAhead(a.keys[:n])
+	}
+	return len(a.cmds) > 0
+}
