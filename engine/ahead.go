@@ -14,6 +14,7 @@ type Ahead struct {
 	keys  [keyspace.MaxAhead]keyspace.AheadKey
 	dbs   []*keyspace.DB // by shard: the database that was used last
 	touch byte           // what was read
+	known bool           // whether the client was logged in when it was parsed
 }
 
 // aheadCmd is a parsed command: its bytes, and where its arguments end in Ahead.args.
@@ -23,6 +24,10 @@ type aheadCmd struct{ size, end int }
 // good until the next call.
 func (x *Executor) Next(c *Client, data []byte, lim *resp.Limits) (consumed int, args [][]byte) {
 	a := &x.ahead
+	if c.authenticated != a.known {
+		x.forget() // it was parsed within the other limits
+		a.known = c.authenticated
+	}
 	if a.next == len(a.cmds) && !x.fill(c, data, lim) {
 		return 0, nil
 	}
@@ -35,8 +40,8 @@ func (x *Executor) Next(c *Client, data []byte, lim *resp.Limits) (consumed int,
 	return cmd.size, a.args[from:cmd.end:cmd.end]
 }
 
-// Forget drops what was parsed ahead and not taken: it has been overtaken by what ran, or the connection's turn is over.
-func (x *Executor) Forget() {
+// forget drops what was parsed ahead and not taken: it has been overtaken by what ran, or the connection's turn is over.
+func (x *Executor) forget() {
 	x.ahead.cmds, x.ahead.next = x.ahead.cmds[:0], 0
 }
 

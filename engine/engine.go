@@ -95,6 +95,7 @@ type Engine struct {
 
 	exec     *spec.Command // EXEC, whose shards are those of what is queued
 	steering []bool        // by command ID: runs at once within MULTI
+	brief    []bool        // by command ID: may be timed together with others (timing.go)
 
 	clients registry
 	pause   pause
@@ -135,6 +136,7 @@ func New(cfg Config) *Engine {
 	e.SetMaxString(limits.MaxBulkBytesDefault)
 	e.eviction.init()
 	e.exec = cfg.Table.Lookup([]byte("exec"))
+	e.brief = briefCommands(cfg.Table)
 	for _, c := range cfg.Table.All() {
 		e.steering = append(e.steering, steersTransaction(c))
 	}

@@ -49,8 +49,9 @@ type Executor struct {
 
 	hist    *histograms
 	times   pendingTimes // for hist
-	line    []byte       // MONITOR's, used again
-	request int64        // bytes of the running command's request, if its loop tells
+	group   timed
+	line    []byte // MONITOR's, used again
+	request int64  // bytes of the running command's request, if its loop tells
 
 	inExec  bool
 	after   []func() // to be run when the shards are let go
@@ -81,6 +82,7 @@ func (x *Executor) BeginTurn() {
 
 // EndTurn publishes what the turn counted, wakes the journal's readers, and ends clients that take too much memory.
 func (x *Executor) EndTurn() {
+	x.Settle(nil)
 	// The arguments were in a buffer that may be given up now.
 	clear(x.keys)
 	x.call.Args, x.call.Keys = nil, nil
@@ -288,6 +290,7 @@ func (x *Executor) pausedLink(c *Client, cmd *spec.Command, g Gate) bool {
 
 // runLocked takes the shards, checks the gate, runs the command, journals and lets go.
 func (x *Executor) runLocked(c *Client, cmd *spec.Command, args [][]byte) Outcome {
+	x.Settle(cmd)
 	x.client = c
 	x.prepare(c, cmd, args)
 	x.lockFor(c, cmd)
@@ -400,13 +403,12 @@ func (x *Executor) invoke(cmd *spec.Command) {
 	start, began := len(x.call.Out.Buf), x.monoLast
 	cmd.Run(&x.call)
 	x.finish()
-	end := x.e.Clock.MonoNanos()
-	x.monoLast = end
 	if x.outcome == Blocked {
-		x.suspend(cmd, began, end-began)
+		x.monoLast = x.e.Clock.MonoNanos()
+		x.suspend(cmd, began, x.monoLast-began)
 		return
 	}
-	x.note(cmd, end-began, x.call.Out.Buf[start:])
+	x.note(cmd, began, x.call.Out.Buf[start:])
 }
 
 // reject answers an error for a command that was not run. Within MULTI the transaction is lost.

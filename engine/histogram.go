@@ -70,8 +70,8 @@ type pendingTimes struct {
 	slots [pendingSlots]struct{ id, bucket, n uint32 }
 }
 
-// count holds a time back. What another bucket has in its slot goes to the histograms.
-func (p *pendingTimes) count(to *histograms, id int, ns int64) {
+// count holds n equal times back. What another bucket has in its slot goes to the histograms.
+func (p *pendingTimes) count(to *histograms, id int, ns, n int64) {
 	bucket := histBucket(ns)
 	i := uint(bucket+id*7) % pendingSlots
 	s := &p.slots[i]
@@ -81,9 +81,8 @@ func (p *pendingTimes) count(to *histograms, id int, ns int64) {
 		}
 		s.id, s.bucket, s.n = uint32(id), uint32(bucket), 0
 	}
-	if s.n++; s.n == 1 {
-		p.used |= 1 << i
-	}
+	s.n += uint32(n)
+	p.used |= 1 << i
 }
 
 // flush hands all that is held back to the histograms.

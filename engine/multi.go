@@ -269,6 +269,7 @@ func (x *Executor) runQueued(c *Client) {
 	for i := range q {
 		x.runQueuedOne(c, &q[i])
 	}
+	x.Settle(nil)
 	x.inExec, c.inMulti = false, false
 	// The EXEC itself is counted and released by runLocked, which needs it in the call again.
 	x.call.Cmd, x.call.Args, x.keys, x.shards = exec, args, x.keys[:0], x.shards[:0]
@@ -285,6 +286,7 @@ func (x *Executor) runQueuedOne(c *Client, q *queued) {
 			}
 		}
 	}
+	x.Settle(q.cmd)
 	x.pos = append(x.pos[:0], q.pos...)
 	x.prepare(c, q.cmd, q.args)
 	x.bindKeys()

@@ -28,6 +28,7 @@ type Observe struct {
 type notice struct {
 	tracking              bool
 	nanos, request, reply int64 // from any of these on, observe looks at a command
+	coarse                bool  // nanos is so long that brief commands may be timed together
 	latencyMs             int64 // 0: off
 	logs                  [numLogs]LogLimit
 	monitors              []*Client
@@ -71,6 +72,7 @@ func (e *Engine) noticeLocked() {
 	if n.monitors = append(n.monitors, e.observed.monitors...); len(n.monitors) > 0 {
 		n.nanos = math.MinInt64
 	}
+	n.coarse = n.nanos >= coarseNanos
 	e.notice.Store(n)
 }
 
@@ -82,24 +84,6 @@ type ran struct {
 	db             int
 	nanos          int64
 	request, reply int64 // bytes
-}
-
-// note counts a command that has run, and shows it to whoever wants to see it.
-func (x *Executor) note(cmd *spec.Command, nanos int64, reply []byte) {
-	x.turn.ran(cmd.ID(), nanos, reply)
-	x.client.cmds++
-	if x.client.fromPrimary && len(reply) > 0 && reply[0] == '-' {
-		x.turn.unexpected++
-	}
-	n := x.e.notice.Load()
-	if n.tracking {
-		x.times.count(x.hist, cmd.ID(), nanos)
-	}
-	if nanos >= n.nanos || int64(len(reply)) >= n.reply || x.request >= n.request {
-		r := ran{client: x.client, cmd: cmd, args: x.call.Args, db: x.client.db, nanos: nanos, request: x.request, reply: int64(len(reply))}
-		x.e.observe(n, &r)
-		x.monitor(n, &r)
-	}
 }
 
 // observe puts a command into the logs that take it.
@@ -123,10 +107,6 @@ func (e *Engine) observe(n *notice, r *ran) {
 
 // Request tells how many bytes the next command's request has, for the log of large ones.
 func (x *Executor) Request(n int) { x.request = int64(n) }
-
-// Resync reads the clock between two batches of commands of one turn, so that the time in between is not counted as the next
-// command's.
-func (x *Executor) Resync() { x.monoLast = x.e.Clock.MonoNanos() }
 
 // suspended is what is known of a blocked command when its handler has returned. It is counted when it is answered.
 type suspended struct {

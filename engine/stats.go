@@ -27,23 +27,25 @@ type commandTurn struct {
 
 func (t *turn) of(id int) *commandTurn {
 	c := &t.commands[id]
-	if c.calls == 0 && c.rejected == 0 {
+	if c.calls == 0 && c.rejected == 0 && c.failed == 0 {
 		t.used = append(t.used, id)
 	}
 	return c
 }
 
-// ran counts a command that ran; reply is what it answered.
-func (t *turn) ran(id int, nanos int64, reply []byte) {
+// ran counts calls of a command, which together took some time.
+func (t *turn) ran(id int, calls, nanos int64) {
 	c := t.of(id)
-	c.calls++
+	c.calls += uint64(calls)
 	c.nanos += nanos
 	t.commandNanos += nanos
-	t.total++
-	if len(reply) > 0 && reply[0] == '-' {
-		c.failed++
-		t.countError(reply)
-	}
+	t.total += uint64(calls)
+}
+
+// failed counts a call, which ran counts too, that answered an error.
+func (t *turn) failed(id int, reply []byte) {
+	t.of(id).failed++
+	t.countError(reply)
 }
 
 // rejected counts a command that was refused before it ran; cmd is nil when it does not exist.

@@ -38,21 +38,17 @@ const (
 
 // process runs the complete commands in data, up to a turn's bounds, and returns how many bytes they took.
 func (s *session) process(x *engine.Executor, lim *connLimits, data []byte) (int, turnResult) {
-	x.Resync()
+	x.BeginBatch()
 	done, result := s.runAll(x, lim, data)
-	x.Forget()
+	x.EndBatch()
 	return done, result
 }
 
 func (s *session) runAll(x *engine.Executor, lim *connLimits, data []byte) (int, turnResult) {
-	done, known := 0, s.cl.Authenticated()
+	done := 0
 	for n := 0; ; n++ {
 		l, most := &lim.open, limits.MaxOutputPerTurnBytes
-		if s.cl.Authenticated() != known {
-			known = !known
-			x.Forget() // it was parsed within the other limits
-		}
-		if !known {
+		if !s.cl.Authenticated() {
 			l, most = &lim.preAuth, limits.MaxPreAuthOutputBytes
 		}
 		if n >= limits.MaxCommandsPerTurn || len(s.cl.Out.Buf) >= most {
