@@ -43,8 +43,7 @@ type setting struct {
 func setRun(c *spec.Call) {
 	if len(c.Args) == 3 {
 		k := c.Key(0)
-		c.Engine.Write(k)
-		k.DB.SetString(k.Hash, k.Name, c.Args[2], keyspace.NoExpiry)
+		k.DB.Overwrite(c.Engine.Write(k), k.Hash, k.Name, c.Args[2])
 		changed(c, k, eventString, "set")
 		c.Out.OK()
 		return

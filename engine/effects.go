@@ -151,7 +151,10 @@ func (x *Executor) keyDB(k *spec.KeyRef) int { return k.DB.Index() }
 
 func (x *Executor) touch(ent keyspace.Entry) {
 	if !x.client.noTouch {
-		ent.SetLRU(x.touched(ent.LRU()))
+		was := ent.LRU()
+		if now := x.touched(was); now != was { // so that an entry which is only read stays clean in the processor's cache
+			ent.SetLRU(now)
+		}
 	}
 }
 

@@ -116,7 +116,7 @@ func (x *Executor) run(c *Client, args [][]byte) Outcome {
 	if !cmd.ArityOK(len(args)) {
 		return x.reject(c, cmd, "ERR wrong number of arguments for '"+cmd.FullName()+"' command")
 	}
-	pos, err := cmd.Keys.Positions(x.pos[:0], args)
+	pos, err := cmd.Positions(x.pos[:0], args)
 	x.pos = pos
 	if err != nil {
 		// Without its keys nothing can be locked or allowed; the handlers would refuse such a call as well.
@@ -338,7 +338,7 @@ func (x *Executor) prepare(c *Client, cmd *spec.Command, args [][]byte) {
 	}
 	x.keys, x.shards = x.keys[:0], x.shards[:0]
 	for _, p := range x.pos {
-		h := x.e.Space.Hash(args[p.Arg])
+		h := x.hash(args[p.Arg])
 		x.keys = append(x.keys, spec.KeyRef{Name: args[p.Arg], Hash: h, Arg: p.Arg, Access: p.Access})
 		x.shards = append(x.shards, uint16(x.e.Space.ShardOf(h)))
 	}

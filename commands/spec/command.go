@@ -161,6 +161,7 @@ type Command struct {
 	parent *Command
 	id     int
 	full   string
+	oneKey *KeySpec // of a command whose only key stands at a fixed place
 }
 
 // SecretsFrom is the Secrets of a command whose arguments are all secret from the i-th on.
@@ -175,6 +176,19 @@ func SecretsFrom(i int) func(args [][]byte) []int {
 
 // ID is the command's index in its Table: 0 ≤ ID < Table.Len().
 func (c *Command) ID() int { return c.id }
+
+// Positions are the keys of a call, appended to dst: what Keys.Positions tells.
+func (c *Command) Positions(dst []KeyPos, args [][]byte) ([]KeyPos, error) {
+	k := c.oneKey
+	if k == nil || k.Begin.At >= len(args) {
+		return c.Keys.Positions(dst, args)
+	}
+	access := k.Access
+	if k.Vary != nil {
+		access = k.Vary(args)
+	}
+	return append(dst, KeyPos{Arg: k.Begin.At, Access: access}), nil
+}
 
 // Parent is a subcommand's container, nil for a command.
 func (c *Command) Parent() *Command { return c.parent }

@@ -1,7 +1,6 @@
 package keyspace
 
 import (
-	"bytes"
 	"encoding/binary"
 	"sync/atomic"
 
@@ -70,7 +69,7 @@ func (d *DB) Find(hash uint64, key []byte) Entry {
 func (d *DB) find(hash uint64, key []byte) (Entry, dict.Place) {
 	p := d.root.dict.Probe(&d.shard.env, hash)
 	for p.Next() {
-		if e := d.entry(p.Ref()); bytes.Equal(e.Key(), key) {
+		if e := d.entry(p.Ref()); e.hasKey(key) {
 			return e, p.Place()
 		}
 	}

@@ -91,6 +91,12 @@ func (e Entry) keySpan() (off, n int) {
 	return off + 4, int(binary.LittleEndian.Uint32(e.bytes(off, 4)))
 }
 
+// hasKey reports whether key is the entry's key.
+func (e Entry) hasKey(key []byte) bool {
+	off, n := e.keySpan()
+	return n == len(key) && string(e.bytes(off, n)) == string(key)
+}
+
 // Key is the key. It points into the arena.
 func (e Entry) Key() []byte {
 	off, n := e.keySpan()

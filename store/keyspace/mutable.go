@@ -119,3 +119,21 @@ func (d *DB) copyBlock(ref arena.Ref, old, n int, growing bool) arena.Ref {
 }
 
 const spareMost = 1 << 20
+
+// Overwrite is SetString without an expiry by one who has just looked for the key: e is what Find returned, nothing has changed since. A
+// value that fits where the old one is needs no second look-up.
+func (d *DB) Overwrite(e Entry, hash uint64, key, val []byte) Entry {
+	if !e.Found() || e.flags()&(flagBig|flagExpiry) != 0 || len(val) <= value.MaxIntLen || len(val) > InlineMax {
+		return d.SetString(hash, key, val, NoExpiry)
+	}
+	off, n := e.payload()
+	if n != len(val) && arena.ClassSize(off+n) != arena.ClassSize(off+len(val)) {
+		return d.SetString(hash, key, val, NoExpiry)
+	}
+	d.root.dict.BeforeWrite(&d.shard.env, hash)
+	enc, _ := value.EncodeString(val)
+	*e.byteAt(0) = byte(value.String) | byte(enc)<<4
+	binary.LittleEndian.PutUint16(e.bytes(6, 2), uint16(len(val)))
+	copy(e.bytes(off, len(val)), val)
+	return e
+}

@@ -31,7 +31,12 @@ func AppendHeader(dst []byte, kind byte, n int) []byte {
 
 // AppendBulk appends a bulk string.
 func AppendBulk(dst, b []byte) []byte {
-	dst = append(AppendHeader(dst, '$', len(b)), b...)
+	if n := len(b); n < 10 || n >= 100 {
+		dst = AppendHeader(dst, '$', n)
+	} else {
+		dst = append(dst, '$', byte('0'+n/10), byte('0'+n%10), '\r', '\n')
+	}
+	dst = append(dst, b...)
 	return append(dst, '\r', '\n')
 }
 
