@@ -19,7 +19,7 @@ type Ahead struct {
 	// key is the first argument of the command that Next gave last, if there is one, and hash its hash.
 	key   []byte
 	hash  uint64
-	known bool           // whether the client was logged in when it was parsed
+	known bool // whether the client was logged in when it was parsed
 }
 
 // aheadCmd is a parsed command: its bytes, where its arguments end in Ahead.args, and the hash of the first one behind the name.
