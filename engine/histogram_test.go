@@ -71,7 +71,7 @@ func TestPendingTimes(t *testing.T) {
 	r, p := rand.New(rand.NewPCG(5, 6)), &pendingTimes{}
 	for range 20_000 {
 		id, ns := r.IntN(commands), r.Int64N(1<<(4+r.IntN(24)))
-		p.count(held, id, ns)
+		p.count(held, id, ns, 1)
 		direct.record(id, histBucket(ns), 1)
 		if r.IntN(100) == 0 {
 			p.flush(held)
