@@ -437,7 +437,7 @@ func TestEverySaveStepCanFail(t *testing.T) {
 		}
 		noTemp(t, n)
 	}
-	if got := thaw(t, dump(t, n)); got[`0 "k"`] != `0 "w"` {
+	if got := thaw(t, dump(t, n)); got["0 k"] != "0 w" {
 		t.Errorf("saved: %v", got)
 	}
 }
