@@ -8,6 +8,9 @@ import (
 	"github.com/larder-cache/larder/wire/resp"
 )
 
+// authRefused is how Valkey's log begins to tell it.
+const authRefused = "Unable to AUTH to PRIMARY"
+
 // Ask is what a replica tells its primary of itself.
 type Ask struct {
 	User, Password string // of the replication user; no Password: no AUTH
@@ -90,7 +93,7 @@ func (h *handshake) line(s string) (ans Answer, done bool, err error) {
 		}
 	case stepAuth:
 		if failed {
-			return ans, false, fmt.Errorf("Unable to AUTH to PRIMARY: %s", s)
+			return ans, false, fmt.Errorf("%s: %s", authRefused, s)
 		}
 	}
 	// What a REPLCONF tells is a courtesy: an older primary may not know it.
