@@ -101,7 +101,7 @@ func (n *Node) accept(nc net.Conn, ln *listener) {
 		if !ln.tls.Load() { // behind TLS nobody could read it
 			io.WriteString(nc, "-ERR max number of clients reached\r\n") //nolint:errcheck // a courtesy
 		}
-		n.reject(nc)
+		n.reject(nc, "")
 		return
 	}
 	n.keepAlive(nc)
@@ -116,18 +116,20 @@ func (n *Node) accept(nc net.Conn, ln *listener) {
 func (n *Node) welcome(nc net.Conn, ln *listener) {
 	if msg := n.refuse(nc, ln); msg != "" {
 		n.shared.open.Add(-1)
-		nc.SetWriteDeadline(n.clock.Now().Add(time.Second)) //nolint:errcheck // a courtesy
-		io.WriteString(nc, msg)                             //nolint:errcheck // a courtesy
-		n.reject(nc)
+		n.reject(nc, msg)
 		return
 	}
 	n.shared.stats.received.Add(1)
 	n.loops.add(nc, ln)
 }
 
-// reject ends a connection that is not served.
-func (n *Node) reject(nc net.Conn) {
+// reject ends a connection that is not served, counted before its client can know; msg tells it why, if not empty.
+func (n *Node) reject(nc net.Conn, msg string) {
 	n.shared.stats.rejected.Add(1)
+	if msg != "" {
+		nc.SetWriteDeadline(n.clock.Now().Add(time.Second)) //nolint:errcheck // a courtesy
+		io.WriteString(nc, msg)                             //nolint:errcheck // a courtesy
+	}
 	nc.Close()
 }
 
