@@ -36,6 +36,7 @@ type epollLoop struct {
 	late   []*epollConn       // whose replies wait for settle
 	buf    []byte             // what one read takes; shared by the connections, one at a time
 	tls    tlsBuffers         // the same for connections behind TLS
+	hot    bool               // the last wait found something at once
 	quit   bool
 }
 
@@ -157,7 +158,9 @@ func (l *epollLoop) run() {
 		n := l.wait(events)
 		l.x.BeginTurn()
 		for i := range n {
-			l.event(&events[i])
+			if l.event(&events[i]); len(l.late) >= maxLate {
+				l.settle()
+			}
 		}
 		l.settle()
 		l.runAgain()
@@ -166,20 +169,16 @@ func (l *epollLoop) run() {
 	}
 }
 
-// answer writes a connection's replies. If the turn has changed something, they wait until the replicas' sockets have it: what a
-// client is told to be done survives the death of this process.
+// answer has a connection's replies written when the turn's other commands have run too. Then one waking of a client brings it the replies of many, and what
+// the turn changed is in the replicas' sockets before: what a client is told to be done survives the death of this process.
 func (l *epollLoop) answer(c *epollConn) {
-	if !l.shared.engine.Journal.Pending() {
-		c.flush()
-		return
-	}
 	if !c.late {
 		c.late = true
 		l.late = append(l.late, c)
 	}
 }
 
-// settle hands the turn's changes to the replicas, and then writes the replies that waited for it.
+// settle hands the turn's changes to the replicas, and then writes the replies.
 func (l *epollLoop) settle() {
 	if len(l.late) == 0 {
 		return
@@ -194,10 +193,22 @@ func (l *epollLoop) settle() {
 	}
 }
 
-// wait asks for events without blocking first: a busy loop never gives up its processor.
+// maxLate is how many connections' replies wait for each other at most.
+const maxLate = 64
+
+// hotWaitMs is how long a loop that was busy just now waits for events without telling Go's scheduler. Telling costs more than such a wait takes, on this
+// thread and on those that look after the processors of waiting threads. Longer than this it must not keep a processor from the others.
+const hotWaitMs = 2
+
+// wait waits for events. There may be none: a signal ends a wait.
 func (l *epollLoop) wait(events []unix.EpollEvent) int {
-	n := rawEpollWait(l.ep, events)
-	if n > 0 || len(l.again) > 0 {
+	timeout := 0
+	if l.hot && len(l.again) == 0 {
+		timeout = hotWaitMs
+	}
+	n := rawEpollWait(l.ep, events, timeout)
+	l.hot = n != 0
+	if n != 0 || len(l.again) > 0 {
 		return max(n, 0)
 	}
 	for {
@@ -233,6 +244,7 @@ func (l *epollLoop) event(ev *unix.EpollEvent) {
 }
 
 func (l *epollLoop) mail() {
+	l.settle() // a message finds no replies that only wait for the turn's end
 	var b [8]byte
 	rawRead(l.wakeFD, b[:])
 	msgs := l.box.take(l.spare)
@@ -336,7 +348,7 @@ func (c *epollConn) readable() {
 
 // take reads from the socket. At its end, or at an error, the connection ends.
 func (c *epollConn) take(into []byte) (int, bool) {
-	n, errno := rawRead(c.fd, into)
+	n, errno := rawRecv(c.fd, into)
 	if errno == unix.EAGAIN || errno == unix.EINTR {
 		return 0, false
 	}
@@ -418,7 +430,7 @@ func (c *epollConn) flush() {
 		c.publish(c.loop.x.NowMs(), int64(len(out)))
 	}
 	for c.sent < len(out) {
-		n, errno := rawWrite(c.fd, out[c.sent:])
+		n, errno := rawSend(c.fd, out[c.sent:])
 		if errno == unix.EINTR {
 			continue
 		}
@@ -543,7 +555,7 @@ func (c *epollConn) writeAll() bool {
 		return c.sendAllTLS() == sendDone
 	}
 	for out := c.cl.Out.Buf; c.sent < len(out); {
-		n, errno := rawWrite(c.fd, out[c.sent:])
+		n, errno := rawSend(c.fd, out[c.sent:])
 		if errno != 0 && errno != unix.EINTR {
 			return false
 		}
@@ -622,10 +634,22 @@ func rawWrite(fd int, b []byte) (int, unix.Errno) {
 	return int(n), errno
 }
 
-func rawEpollWait(ep int, events []unix.EpollEvent) int {
-	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(ep), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), 0, 0, 0)
+// rawRecv and rawSend are rawRead and rawWrite for sockets: a shorter way through the kernel.
+func rawRecv(fd int, b []byte) (int, unix.Errno) {
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), unix.MSG_DONTWAIT, 0, 0)
+	return int(n), errno
+}
+
+func rawSend(fd int, b []byte) (int, unix.Errno) {
+	n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+	return int(n), errno
+}
+
+// rawEpollWait returns how many events there are, below zero if a signal came.
+func rawEpollWait(ep int, events []unix.EpollEvent, timeoutMs int) int {
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(ep), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), uintptr(timeoutMs), 0, 0)
 	if errno != 0 {
-		return 0
+		return -1
 	}
 	return int(n)
 }
