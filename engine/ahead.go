@@ -54,7 +54,8 @@ func (x *Executor) Next(c *Client, data []byte, lim *resp.Limits) (consumed int,
 
 // forget drops what was parsed ahead and not taken: it has been overtaken by what ran, or the connection's turn is over.
 func (x *Executor) forget() {
-	x.ahead.cmds, x.ahead.next, x.ahead.key = x.ahead.cmds[:0], 0, nil
+	clear(x.ahead.args) // they were in a buffer that may be given up now
+	x.ahead.args, x.ahead.cmds, x.ahead.next, x.ahead.key = x.ahead.args[:0], x.ahead.cmds[:0], 0, nil
 }
 
 // hash is a key's hash, which is known already if it is the one that Next gave: the very same bytes.

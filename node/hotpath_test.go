@@ -15,16 +15,6 @@ import (
 	"github.com/larder-cache/larder/engine"
 )
 
-// silentConn is a connection that nobody reads from or writes to.
-type silentConn struct{ engine.Conn }
-
-func (silentConn) Resume()            {}
-func (silentConn) Do(fn func())       { fn() }
-func (silentConn) Close(bool)         {}
-func (silentConn) RemoteAddr() string { return "127.0.0.1:1" }
-func (silentConn) LocalAddr() string  { return "127.0.0.1:2" }
-func (silentConn) FD() int            { return -1 }
-
 // BenchmarkTurn is what a request costs between the read and the write: turns of 16 pipelined commands with 64-byte values on random keys,
 // parsed, run and answered. cpu-ns/op is the processor time of one command: the lower quartile of many samples, as others use the machine.
 func BenchmarkTurn(b *testing.B) {

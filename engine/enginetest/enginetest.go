@@ -169,6 +169,42 @@ func (c *Client) Do(line string) string {
 	return Show(c.parse(c.RawBytes(words)))
 }
 
+// Pipeline runs commands, lines as Do has them, as a loop runs what one read has brought, and gives their replies.
+func (c *Client) Pipeline(lines ...string) []string {
+	c.s.tb.Helper()
+	var data []byte
+	for _, line := range lines {
+		words, ok := resp.SplitArgs([]byte(line), nil)
+		if !ok {
+			c.s.tb.Fatalf("unbalanced quotes: %s", line)
+		}
+		data = resp.AppendCommand(data, words...)
+	}
+	lim := resp.DefaultLimits()
+	c.s.x.BeginTurn()
+	c.s.x.BeginBatch()
+	for len(data) > 0 {
+		n, args := c.s.x.Next(c.Client, data, &lim)
+		if n == 0 {
+			c.s.tb.Fatalf("not parsed: %q", data)
+		}
+		c.s.x.Request(n)
+		c.s.x.Run(c.Client, args)
+		data = data[n:]
+	}
+	c.s.x.EndBatch()
+	c.s.x.EndTurn()
+	r := resp.NewReader(bytes.NewReader(slices.Clone(c.Out.Buf)))
+	c.Out.Buf = c.Out.Buf[:0]
+	replies := make([]string, len(lines))
+	for i := range replies {
+		v, err := r.ReadValue()
+		c.s.must(err)
+		replies[i] = Show(v)
+	}
+	return replies
+}
+
 // Value runs a command and gives its reply.
 func (c *Client) Value(args ...string) resp.Value {
 	c.s.tb.Helper()
