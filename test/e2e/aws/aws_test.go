@@ -4,7 +4,6 @@ package aws
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -303,9 +302,8 @@ func TestPrimaryKilled(t *testing.T) {
 		}
 		tr.check()
 		l.WaitAvailable("web")
-		if err := tr.client.Set(harness.Context(t), "after", 1, 0).Err(); err != nil && !errors.Is(err, context.Canceled) {
-			t.Error(err)
-		}
+		// One that was under way when the primary died may still fail, as may one on a connection that the pool takes for good.
+		harness.WaitFor(t, "a write after it", func() bool { return tr.client.Set(harness.Context(t), "after", 1, 0).Err() == nil })
 	})
 }
 
