@@ -77,6 +77,13 @@ differential: ## N (500000) random commands, made from the declarations, on lard
 bench: build ## larder beside redis-server in one run, judged by the project's marks (ARGS="-quick", "-valkey PATH", ...)
 	LARDER_BIN=$(CURDIR)/bin $(GO) run ./test/bench $(ARGS)
 
+# To be run again when the hot path has changed much: the compiler inlines what the profile shows as hot.
+.PHONY: profile
+profile: ## measures the hot path and writes the compiler's profile of it, cmd/larder-server/default.pgo
+	@mkdir -p bin
+	$(GO) test -trimpath -run '^$$' -bench 'Turn/.*/(1000|100000)$$' -benchtime 8000000x -o bin/node.test -cpuprofile $(CURDIR)/bin/cpu.prof ./node
+	$(GO) run ./test/profile bin/cpu.prof cmd/larder-server/default.pgo
+
 .PHONY: generate
 generate: ## writes all generated files anew
 	$(GO) generate ./...
