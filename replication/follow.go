@@ -28,6 +28,7 @@ type follower struct {
 	m      *Manager
 	host   string
 	port   int
+	ctx    context.Context // the link's life
 	cancel context.CancelFunc
 	ended  chan struct{}
 
@@ -76,13 +77,14 @@ func (m *Manager) followAs(host string, port int, fo *failover) {
 		return
 	}
 	m.leave()
-	m.followLeft(host, port, fo, m.Engine.Barrier, nil)
+	m.followLeft(host, port, fo, m.Engine.Barrier, nil).start()
 }
 
 // followLeft is followAs for who holds role and has left the primary, if there was one. barrier is Engine.Barrier, or an executor's.
 // strayed tells, within it, whether the data may be something else than the history says, so that nobody can go on from it; nil: it is not.
-func (m *Manager) followLeft(host string, port int, fo *failover, barrier func(func()), strayed func() bool) {
-	f, start := m.newFollower(host, port, fo)
+// The link is to be started.
+func (m *Manager) followLeft(host string, port int, fo *failover, barrier func(func()), strayed func() bool) *follower {
+	f := m.newFollower(host, port, fo)
 	m.Engine.SetPrimaryAddr(fmt.Sprintf("%s:%d", host, port))
 	s := m.Settings()
 	barrier(func() {
@@ -101,22 +103,25 @@ func (m *Manager) followLeft(host string, port int, fo *failover, barrier func(f
 	})
 	m.cutReplicas()
 	m.failWaiting()
-	start()
+	return f
 }
 
 // newFollower makes a link, which start sets going.
-func (m *Manager) newFollower(host string, port int, fo *failover) (f *follower, start func()) {
-	ctx, cancel := context.WithCancel(m.ctx)
-	f = &follower{m: m, host: host, port: port, cancel: cancel, ended: make(chan struct{}), state: linkConnect, downAt: m.Clock.Now(), total: -1, failover: fo}
+func (m *Manager) newFollower(host string, port int, fo *failover) *follower {
+	f := &follower{m: m, host: host, port: port, ended: make(chan struct{}), state: linkConnect, downAt: m.Clock.Now(), total: -1, failover: fo}
+	f.ctx, f.cancel = context.WithCancel(m.ctx)
 	f.x = m.Engine.NewExecutor()
-	m.done.Add(1)
-	return f, func() {
-		go func() {
-			defer m.done.Done()
-			defer close(f.ended)
-			f.run(ctx)
-		}()
-	}
+	return f
+}
+
+// start sets a new link going. The caller holds role.
+func (f *follower) start() {
+	f.m.done.Add(1)
+	go func() {
+		defer f.m.done.Done()
+		defer close(f.ended)
+		f.run(f.ctx)
+	}()
 }
 
 // still reports whether a failover was not aborted meanwhile. The role's lock is held, so that it will not be.

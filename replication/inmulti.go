@@ -4,8 +4,8 @@ import "github.com/larder-cache/larder/engine"
 
 // REPLICAOF within a transaction. A change of role waits: for another one, and for the link to the primary to end, which may itself
 // wait for a shard. EXEC holds all shards while it runs its commands, so both is done before it takes them, and the command itself
-// finds the link ended and the role its own to change. If it changes nothing (it is the same primary, or the transaction failed), the
-// link is made again afterwards.
+// finds the link ended and the role its own to change. A transaction may change the role more than once: only the link that it leaves
+// is started, afterwards. If it changes nothing (it is the same primary, or the transaction failed), the old link is made again.
 
 // beforeExec is spec.Command's Before.
 func (m *Manager) beforeExec() (after func()) {
@@ -16,29 +16,27 @@ func (m *Manager) beforeExec() (after func()) {
 	m.mu.Unlock()
 	return func() {
 		defer m.role.Unlock()
-		if left != nil {
+		m.mu.Lock()
+		f := m.follow
+		m.mu.Unlock()
+		switch {
+		case f == nil || m.ctx.Err() != nil:
+		case f == left:
 			m.resume(left)
+		default:
+			f.start()
 		}
 	}
 }
 
-// resume makes an ended link again, unless the node has another one by now, or none. The caller holds role.
+// resume makes an ended link again. The caller holds role.
 func (m *Manager) resume(left *follower) {
-	if m.ctx.Err() != nil {
-		return
-	}
-	m.mu.Lock()
-	same := m.follow == left
-	m.mu.Unlock()
-	if !same {
-		return
-	}
-	f, start := m.newFollower(left.host, left.port, left.failover)
+	f := m.newFollower(left.host, left.port, left.failover)
 	m.mu.Lock()
 	f.downAt = left.downAt
 	m.follow = f
 	m.mu.Unlock()
-	start()
+	f.start()
 }
 
 // replicaofInMulti does what REPLICAOF says within a transaction: host "" is NO ONE.
