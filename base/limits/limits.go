@@ -183,7 +183,7 @@ const (
 	MaxPreImageQueueBytes = 64 * MiB
 	// MinPreImageQueueBytes may wait however small the node is, and of a bigger one 1/PreImageQueueShare of its memory.
 	MinPreImageQueueBytes = 1 * MiB
-	PreImageQueueShare    = 20
+	PreImageQueueShare    = 32
 	// WalkerShare is the part of a processor that a walker may take while the loops are busy: 1/WalkerShare.
 	WalkerShare = 10
 	// StalledSyncPatience is how long a replica may take nothing of its snapshot while writers wait for that; then it is cut.

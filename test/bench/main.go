@@ -22,8 +22,8 @@ import (
 var (
 	quick         = flag.Bool("quick", false, "a short run, to see that everything works: its figures mean little")
 	only          = flag.String("only", "", "run only these parts, as in speed,memory,save,big; empty: all")
-	rounds        = flag.Int("rounds", 3, "measurements of each cell; the servers take turns, and the median counts")
-	duration      = flag.Duration("duration", 2*time.Second, "length of one measurement")
+	rounds        = flag.Int("rounds", 5, "measurements of each cell; the servers take turns, and the median counts")
+	duration      = flag.Duration("duration", 1500*time.Millisecond, "length of one measurement")
 	keyCounts     = intsFlag("keys", []int{100_000, 1_200_000}, "how many keys the load is spread over, as in 100000,1200000")
 	memKeys       = flag.Int("memory-keys", 1_000_000, "keys for the memory figures")
 	saveKeys      = flag.Int("save-keys", 3_000_000, "keys that a snapshot under load has")

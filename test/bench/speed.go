@@ -68,12 +68,26 @@ func figureOf(samples []sample, of func(sample) float64) figure {
 	for _, s := range samples {
 		vs = append(vs, of(s))
 	}
+	mid := medianOf(vs) // which sorts them
+	return figure{mid, vs[0], vs[len(vs)-1]}
+}
+
+// pairedRatio is the median ratio of two servers' figures in the same round: what else the machine did then met both.
+func pairedRatio(samples, base []sample, of func(sample) float64) float64 {
+	var rs []float64
+	for i := range min(len(samples), len(base)) {
+		rs = append(rs, of(samples[i])/of(base[i]))
+	}
+	return medianOf(rs)
+}
+
+func medianOf(vs []float64) float64 {
 	slices.Sort(vs)
 	mid := vs[len(vs)/2]
 	if len(vs)%2 == 0 {
 		mid = (vs[len(vs)/2-1] + mid) / 2
 	}
-	return figure{mid, vs[0], vs[len(vs)-1]}
+	return mid
 }
 
 func inMicros(of func(sample) time.Duration) func(sample) float64 {
@@ -183,7 +197,7 @@ func (b *bench) cell(sc scene, servers []*server, sh shape, most float64) error 
 			got[s] = append(got[s], m)
 		}
 	}
-	var base float64
+	var base []sample
 	for _, s := range servers {
 		if !s.primary() {
 			continue
@@ -191,15 +205,16 @@ func (b *bench) cell(sc scene, servers []*server, sh shape, most float64) error 
 		cpu := figureOf(got[s], inMicros(sample.cpu))
 		rps := figureOf(got[s], func(m sample) float64 { return m.rps })
 		if s.kind.name == "redis" {
-			base = cpu.mid
+			base = got[s]
 		}
 		ratio, verdict := "", ""
-		if base > 0 {
-			ratio = fmt.Sprintf("%.2f", cpu.mid/base)
-		}
-		if s.kind.name == "larder" && most > 0 && base > 0 {
-			what := fmt.Sprintf("%s: %s, %d in flight, %d keys: CPU a request in redis'", sc.name, sh.verb, sh.depth, sh.keys)
-			verdict = b.mark(what, cpu.mid/base, most)
+		if base != nil {
+			r := pairedRatio(got[s], base, inMicros(sample.cpu))
+			ratio = fmt.Sprintf("%.2f", r)
+			if s.kind.name == "larder" && most > 0 {
+				what := fmt.Sprintf("%s: %s, %d in flight, %d keys: CPU a request in redis'", sc.name, sh.verb, sh.depth, sh.keys)
+				verdict = b.mark(what, r, most)
+			}
 		}
 		b.throughput[place{sc.name, s.kind.name, sh}] = rps.mid
 		mid := func(of func(sample) time.Duration) string {
