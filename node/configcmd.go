@@ -239,6 +239,7 @@ func (n *Node) configResetStat(c *spec.Call) {
 	n.engine.ResetStats()
 	n.shared.stats.reset()
 	n.repl.ResetCounts()
+	n.walks.reset()
 	n.rates.reset()
 	n.defrag.ResetStats()
 	c.Out.OK()

@@ -67,6 +67,7 @@ type Node struct {
 	saver   *saver
 
 	progress  loadProgress
+	walks     walkStats
 	shared    *shared
 	loops     loops
 	adminLoop loops // its own, so that a node answers the control plane whatever its clients do

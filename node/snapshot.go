@@ -113,14 +113,20 @@ func (s *snapshot) step(ctx context.Context, out *rdb.Writer, i int, take func()
 	}
 	s.batch.reset()
 	begin := s.n.clock.MonoNanos()
-	s.n.engine.WithShard(i, func(*keyspace.Shard) { take() })
+	s.n.engine.WithShard(i, func(*keyspace.Shard) {
+		got := s.n.clock.MonoNanos()
+		take()
+		s.n.walks.hold(clock.SinceMono(s.n.clock, got))
+	})
 	if err := s.write(ctx, out); err != nil {
 		return err
 	}
+	worked := clock.SinceMono(s.n.clock, begin)
+	s.n.walks.worked.Add(int64(worked))
 	if s.hurry || s.crowded() {
 		return nil
 	}
-	return s.pace.rest(ctx, clock.SinceMono(s.n.clock, begin))
+	return s.pace.rest(ctx, worked)
 }
 
 // crowded: so many pre-images wait that writers may soon have to. They go first, and the walker does not rest.

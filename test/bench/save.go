@@ -71,7 +71,73 @@ func (b *bench) save(one, _ cores) error {
 		b.row(s.kind.name, fmt.Sprintf("%.0f", m.before), fmt.Sprintf("%.0f", m.during), fmt.Sprintf("%.2f", m.kept()), fmt.Sprintf("%.3f", m.p999.Seconds()*1e3),
 			fmt.Sprintf("%.2f", m.took.Seconds()), mib(m.rss), mib(m.peak), fmt.Sprintf("%.2f", m.grown()), verdict)
 	}
+	return b.walker(servers)
+}
+
+// What a snapshot's walker may take: so much of a core while the loops are busy, and how many of its holds of a shard may be longer than
+// limits.WalkerLockHold, as the kernel may take the processor away in the middle of one.
+const (
+	mostWalking   = 0.10
+	mostLongHolds = 0.01
+)
+
+// walker measures what larder's walker takes for itself while clients only read, so that nothing makes it hurry.
+func (b *bench) walker(servers []*server) error {
+	for _, s := range servers {
+		if s.kind.name != "larder" {
+			continue
+		}
+		b.progress("the walker beside readers")
+		w, err := s.walkUnderReads()
+		if err != nil {
+			return err
+		}
+		b.say("\nThe walker of that snapshot, GET with 16 in flight beside it:\n\n")
+		b.row("of a core", "holds of a shard", "mean µs", "longest µs", "longer than 200 µs", "mark")
+		b.rule(6)
+		b.row(fmt.Sprintf("%.1f %%", 100*w.share), fmt.Sprint(w.holds), fmt.Sprintf("%.1f", w.mean), fmt.Sprint(w.longest), fmt.Sprint(w.long),
+			b.mark("the walker's share of a core", w.share, mostWalking)+", "+b.mark("holds longer than 200 µs, of all", float64(w.long)/float64(max(w.holds, 1)), mostLongHolds))
+	}
 	return nil
+}
+
+// walking is what a walker took: its share of a core, and its holds of shards, in µs.
+type walking struct {
+	share, mean          float64
+	holds, long, longest int64
+}
+
+func (s *server) walkUnderReads() (w walking, err error) {
+	a, err := s.admin()
+	if err != nil {
+		return w, err
+	}
+	defer a.close()
+	l, err := startLoad(s, shape{verb: get, depth: 16, keys: uint64(*saveKeys), conns: connections})
+	if err != nil {
+		return w, err
+	}
+	var m saving
+	err = l.warm()
+	if err == nil {
+		_, err = a.do("CONFIG RESETSTAT")
+	}
+	if err == nil {
+		err = s.watchSave(a, l, &m)
+	}
+	if err = errors.Join(err, l.stop()); err != nil {
+		return w, err
+	}
+	field := func(name string) int64 {
+		v, e1 := a.field("persistence", name)
+		n, e2 := strconv.ParseInt(v, 10, 64)
+		err = errors.Join(err, e1, e2)
+		return n
+	}
+	w.holds, w.long, w.longest = field("walk_holds"), field("walk_long_holds"), field("walk_longest_hold_usec")
+	w.mean = float64(field("walk_held_usec")) / float64(max(w.holds, 1))
+	w.share = float64(field("walk_worked_usec")) / 1e6 / m.took.Seconds()
+	return w, err
 }
 
 // middleSave is the one whose throughput is the median.
