@@ -138,6 +138,10 @@ const (
 const (
 	// MaxKeyBytes is the longest key: an entry has 32 bits for its length. Redis' bound is that of any argument.
 	MaxKeyBytes = 4*GiB - 1
+	// MaxListpackBytes is the longest listpack: its header has 32 bits for the length. Source: LISTPACK_MAX_SAFETY_SIZE of Redis.
+	MaxListpackBytes = 1 * GiB
+	// MaxIntsetMembers is how many members an intset has at most. Source: intsetMaxEntries of Redis.
+	MaxIntsetMembers = 1 << 30
 	// MaxLocalExpiries is how many keys a writable replica watches itself, of those that clients gave an expiry there.
 	MaxLocalExpiries = 1024 * 1024
 	// MaxLCSCells is how many pairs of bytes LCS compares, whatever proto-max-bulk-len: its shards are held meanwhile, some 10 ms.

@@ -4,18 +4,17 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+
+	"github.com/larder-cache/larder/store/intset"
+	"github.com/larder-cache/larder/store/listpack"
 )
 
 // This file looks into the packed encodings (ReaderOptions.Deep): whether every entry lies inside, lengths and links
 // agree, and the number of entries is what the type needs. It does not look for duplicate members or fields: whoever
 // builds the value does.
 
-// Listpack: u32 bytes, u16 entries (65535: unknown), entries, 0xFF.
-const (
-	lpHeaderBytes = 6
-	lpEnd         = 0xFF
-	countUnknown  = 0xFFFF
-)
+// countUnknown in the header of a ziplist says that the entries must be counted.
+const countUnknown = 0xFFFF
 
 var (
 	errListpack = errors.New("a listpack that is not well formed")
@@ -27,93 +26,15 @@ var (
 // checkListpack makes a check of listpacks whose number of entries is a multiple of each.
 func checkListpack(each int) func([]byte) error {
 	return func(p []byte) error {
-		n, err := listpackEntries(p)
-		if err == nil && n%each != 0 {
-			err = fmt.Errorf("a listpack of %d entries, expected a multiple of %d", n, each)
+		n, ok := listpack.Validate(p)
+		if !ok {
+			return errListpack
 		}
-		return err
-	}
-}
-
-// listpackEntries walks a listpack and returns its number of entries.
-func listpackEntries(p []byte) (int, error) {
-	if len(p) < lpHeaderBytes+1 || uint64(binary.LittleEndian.Uint32(p)) != uint64(len(p)) || p[len(p)-1] != lpEnd {
-		return 0, errListpack
-	}
-	stored := int(binary.LittleEndian.Uint16(p[4:]))
-	n := 0
-	rest := p[lpHeaderBytes : len(p)-1]
-	for ; len(rest) > 0; n++ {
-		size, ok := listpackEntry(rest)
-		if !ok || size > uint64(len(rest)) {
-			return 0, errListpack
+		if n%each != 0 {
+			return fmt.Errorf("a listpack of %d entries, expected a multiple of %d", n, each)
 		}
-		back := backlenBytes(size)
-		if uint64(back) > uint64(len(rest))-size || !backlenIs(rest[size:size+uint64(back)], size) {
-			return 0, errListpack
-		}
-		rest = rest[size+uint64(back):]
+		return nil
 	}
-	if stored != countUnknown && stored != n {
-		return 0, errListpack
-	}
-	return n, nil
-}
-
-// listpackEntry returns the bytes that the entry at the beginning of p takes, without its back length.
-func listpackEntry(p []byte) (uint64, bool) {
-	switch c := p[0]; {
-	case c < 0x80: // 7-bit integer
-		return 1, true
-	case c < 0xC0: // string of up to 63 bytes
-		return 1 + uint64(c&0x3F), true
-	case c < 0xE0: // 13-bit integer
-		return 2, true
-	case c < 0xF0: // string of up to 4095 bytes
-		if len(p) < 2 {
-			return 0, false
-		}
-		return 2 + uint64(c&0x0F)<<8 + uint64(p[1]), true
-	case c == 0xF0: // string
-		if len(p) < 5 {
-			return 0, false
-		}
-		return 5 + uint64(binary.LittleEndian.Uint32(p[1:])), true
-	case c <= 0xF3: // 16-, 24- and 32-bit integers
-		return 3 + uint64(c-0xF1), true
-	case c == 0xF4: // 64-bit integer
-		return 9, true
-	}
-	return 0, false
-}
-
-// backlenBytes returns how many bytes the back length of an entry of size bytes takes. The bounds are Redis' own: one
-// less than seven bits a byte would allow.
-func backlenBytes(size uint64) int {
-	switch {
-	case size <= 127:
-		return 1
-	case size < 16383:
-		return 2
-	case size < 2097151:
-		return 3
-	case size < 268435455:
-		return 4
-	}
-	return 5
-}
-
-// backlenIs says whether p is the back length of size: seven bits a byte, the most significant first, all but the first
-// byte marked.
-func backlenIs(p []byte, size uint64) bool {
-	v := uint64(0)
-	for i, c := range p {
-		if (c >= 0x80) != (i > 0) {
-			return false
-		}
-		v = v<<7 | uint64(c&0x7F)
-	}
-	return v == size
 }
 
 // Ziplist: u32 bytes, u32 offset of the last entry, u16 entries (65535: unknown), entries, 0xFF.
@@ -203,29 +124,10 @@ func ziplistData(p []byte) (uint64, bool) {
 	return 0, false
 }
 
-// checkIntset checks an intset: u32 bytes of a member, u32 members, members in ascending order.
+// checkIntset checks an intset.
 func checkIntset(p []byte) error {
-	if len(p) < 8 {
+	if !intset.Validate(p) {
 		return errIntset
-	}
-	width, n := int(binary.LittleEndian.Uint32(p)), uint64(binary.LittleEndian.Uint32(p[4:]))
-	if width != 2 && width != 4 && width != 8 || uint64(len(p)-8) != n*uint64(width) {
-		return errIntset
-	}
-	for i, prev := 8, int64(0); i < len(p); i += width {
-		var v int64
-		switch width {
-		case 2:
-			v = int64(int16(binary.LittleEndian.Uint16(p[i:])))
-		case 4:
-			v = int64(int32(binary.LittleEndian.Uint32(p[i:])))
-		case 8:
-			v = int64(binary.LittleEndian.Uint64(p[i:]))
-		}
-		if i > 8 && v <= prev {
-			return errIntset
-		}
-		prev = v
 	}
 	return nil
 }
