@@ -240,7 +240,7 @@ func (g *generator) number(args []string, cmd *spec.Command, name string) string
 	case "index", "destination-db", "index1", "index2":
 		return pick(g, "0", "1", "2", "0", "1", "2", "15", "16", "-1", "x")
 	case "offset", "start", "end":
-		return pick(g, "0", "1", "5", "40", "300", "-1", "-3", "-100", "536870911", "536870912", "9223372036854775807", "-9223372036854775808", "x")
+		return pick(g, "0", "1", "5", "40", "300", "-1", "-3", "-100", strconv.Itoa(maxString-1), strconv.Itoa(maxString), "9223372036854775807", "-9223372036854775808", "x")
 	case "frequency":
 		return pick(g, "0", "1", "255", "256", "-1", "x")
 	case "min-match-len":
