@@ -144,6 +144,7 @@ func New(cfg Config) *Engine {
 	e.pause.parked = map[*Client]struct{}{}
 	e.stats.commands = make([]commandCounters, cfg.Table.Len())
 	cfg.Space.NotifyPreImages(e.preImagesFull)
+	cfg.Space.NotifyDetached(e.Free)
 	e.clients.e = e
 	for i := range e.hists {
 		e.hists[i].of = make([]atomic.Pointer[histogram], cfg.Table.Len())

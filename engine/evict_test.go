@@ -366,7 +366,7 @@ func TestEvictionDuringASnapshot(t *testing.T) {
 	items := 0
 	for i := range s.Engine.Space.Shards() {
 		s.Engine.WithShard(i, func(*keyspace.Shard) {
-			for !w.Step(i, 1<<20, func(*keyspace.Item) { items++ }) {
+			for !w.Step(i, i, 1<<20, func(*keyspace.Item) { items++ }) {
 			}
 		})
 	}

@@ -149,7 +149,8 @@ func (x *Executor) evictLocked(shard int, k *spec.KeyRef) (freed int64, ok bool)
 		name = unlink
 		x.unlink(k)
 	} else {
-		k.DB.Delete(k.Hash, k.Name)
+		for rest, _ := k.DB.DeleteLazy(k.Hash, k.Name); rest != nil && !rest.FreeSome(freeKeys); {
+		}
 	}
 	freed = before - heap.Used()
 	if x.e.Journal.On() {

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"io"
 	"math/rand/v2"
 	"strconv"
@@ -14,6 +15,7 @@ import (
 	"github.com/larder-cache/larder/persist/rdb"
 	"github.com/larder-cache/larder/replication"
 	"github.com/larder-cache/larder/store/keyspace"
+	types "github.com/larder-cache/larder/store/value"
 )
 
 // walkBudget is how many bytes a walker takes out of a shard under one hold of its lock: some tens of microseconds' work.
@@ -56,7 +58,10 @@ func (n *Node) begin() (*snapshot, error) {
 // Close implements replication.Snapshot.
 func (s *snapshot) Close() {
 	for i := range s.n.space.Shards() {
-		s.n.engine.WithShard(i, func(*keyspace.Shard) { s.walk.CloseShard(i) })
+		for done := false; !done; {
+			held := s.walk.Needs(i)
+			s.n.engine.WithShard(held, func(*keyspace.Shard) { done = s.walk.CloseShard(i, held) })
+		}
 	}
 }
 
@@ -94,7 +99,7 @@ func (s *snapshot) aux(h replication.History, offset int64) []rdb.Aux {
 // shard writes one shard's part.
 func (s *snapshot) shard(ctx context.Context, out *rdb.Writer, i int) error {
 	for done := false; !done; {
-		if err := s.step(ctx, out, i, func() { done = s.walk.Step(i, walkBudget, s.batch.add) }); err != nil {
+		if err := s.step(ctx, out, i, func(held int) { done = s.walk.Step(i, held, walkBudget, s.batch.add) }); err != nil {
 			return err
 		}
 		if s.crowded() && s.batch.long == nil { // a long value's pieces follow each other
@@ -106,16 +111,17 @@ func (s *snapshot) shard(ctx context.Context, out *rdb.Writer, i int) error {
 	return s.batch.unfinished()
 }
 
-// step takes a piece of a shard. What it emits is copied out, and written with the shard free.
-func (s *snapshot) step(ctx context.Context, out *rdb.Writer, i int, take func()) error {
+// step takes a piece of a shard's part, under the lock of the shard where that is. What it emits is copied out, and written with the shard free.
+func (s *snapshot) step(ctx context.Context, out *rdb.Writer, i int, take func(held int)) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	s.batch.reset()
 	begin := s.n.clock.MonoNanos()
-	s.n.engine.WithShard(i, func(*keyspace.Shard) {
+	held := s.walk.Needs(i)
+	s.n.engine.WithShard(held, func(*keyspace.Shard) {
 		got := s.n.clock.MonoNanos()
-		take()
+		take(held)
 		s.n.walks.hold(clock.SinceMono(s.n.clock, got))
 	})
 	if err := s.write(ctx, out); err != nil {
@@ -140,7 +146,7 @@ func (s *snapshot) crowded() bool {
 func (s *snapshot) drain(ctx context.Context, out *rdb.Writer) error {
 	for i := range s.n.space.Shards() {
 		for empty := false; !empty; {
-			if err := s.step(ctx, out, i, func() { empty = s.walk.Drain(i, walkBudget, s.batch.add) }); err != nil {
+			if err := s.step(ctx, out, i, func(held int) { empty = s.walk.Drain(i, held, walkBudget, s.batch.add) }); err != nil {
 				return err
 			}
 		}
@@ -153,6 +159,7 @@ type itemBatch struct {
 	buf   []byte
 	items []copiedItem
 	long  []byte // a value that comes in several items, so far
+	err   error  // an item that cannot be written
 }
 
 type copiedItem struct {
@@ -165,7 +172,14 @@ type copiedItem struct {
 
 func (b *itemBatch) reset() { b.buf, b.items = b.buf[:0], b.items[:0] }
 
+// errCollections is what a save fails with as long as persist/rdb writes nothing but strings.
+var errCollections = errors.New("node: saving lists, sets, hashes, sorted sets and streams is not built yet")
+
 func (b *itemBatch) add(it *keyspace.Item) {
+	if it.Type != types.String {
+		b.err = errCollections
+		return
+	}
 	start := len(b.buf)
 	b.buf = append(b.buf, it.Key...)
 	keyEnd := len(b.buf)
@@ -200,6 +214,9 @@ func (b *itemBatch) unfinished() error {
 // write writes the batch.
 func (s *snapshot) write(ctx context.Context, out *rdb.Writer) error {
 	b := &s.batch
+	if b.err != nil {
+		return b.err
+	}
 	for i := range b.items {
 		it := &b.items[i]
 		val, whole := b.value(it)

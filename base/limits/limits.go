@@ -149,6 +149,8 @@ const (
 	MaxLCSCells = MaxBulkBytesDefault / 4
 	// MaxScanCount caps the COUNT of a SCAN, so that one call holds its shard for a bounded time.
 	MaxScanCount = 100_000
+	// MaxElementsFreedAtOnce is how many elements of a collection are freed with its key; the rest is freed in slices.
+	MaxElementsFreedAtOnce = 2048
 	// ActiveExpireBudget is how long one expiry cycle may work on a shard before it lets go of the lock.
 	ActiveExpireBudget = 200 * time.Microsecond
 	// DefragLockHold is how long active defragmentation holds a shard at a time.

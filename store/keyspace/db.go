@@ -25,6 +25,7 @@ type DB struct {
 type root struct {
 	dict   dict.Dict
 	avgTTL int64
+	later  []laterValue // rooted values that Defrag has not gone through to their end
 }
 
 func (d *DB) setRoot(r *root) {
@@ -81,6 +82,7 @@ type content struct {
 	typ     value.Type
 	enc     value.Encoding
 	big     bool
+	root    bool // with big
 	payload []byte
 }
 
@@ -94,6 +96,9 @@ func (c *content) flags(at int64, key []byte) byte {
 	}
 	if c.big {
 		f |= flagBig
+	}
+	if c.root {
+		f |= flagRoot
 	}
 	return f
 }
@@ -153,8 +158,7 @@ func (d *DB) put(hash uint64, key []byte, at int64, c *content) Entry {
 		at = max(at, NoExpiry)
 	}
 	if e.big() {
-		ref, _ := e.bigValue()
-		d.shard.release(ref)
+		d.shard.giveUp(e)
 	}
 	if at != old {
 		d.root.dict.SetVolatile(env, hash, p, at)
@@ -188,7 +192,7 @@ func (d *DB) SetString(hash uint64, key, val []byte, expireAt int64) Entry {
 	if len(val) > InlineMax {
 		ref := newBlock(d.shard.heap, d.arena, len(val))
 		copy(blockBytes(d.arena, ref, len(val)), val)
-		return d.setBlock(hash, key, ref, len(val), expireAt)
+		return d.setBlock(hash, key, value.String, value.Raw, ref, len(val), expireAt)
 	}
 	c := content{typ: value.String, enc: enc, payload: val}
 	return d.put(hash, key, expireAt, &c)
@@ -211,12 +215,12 @@ func (d *DB) SetInt(hash uint64, key []byte, n, expireAt int64) Entry {
 	return d.put(hash, key, expireAt, &c)
 }
 
-// setBlock sets a key to a string that has a block of its own, which the entry owns from then on.
-func (d *DB) setBlock(hash uint64, key []byte, ref arena.Ref, n int, expireAt int64) Entry {
+// setBlock sets a key to a string or packed value that has a block of its own, which the entry owns from then on.
+func (d *DB) setBlock(hash uint64, key []byte, t value.Type, enc value.Encoding, ref arena.Ref, n int, expireAt int64) Entry {
 	var b [bigBytes]byte
 	binary.LittleEndian.PutUint64(b[:], uint64(ref))
 	binary.LittleEndian.PutUint64(b[8:], uint64(n))
-	c := content{typ: value.String, enc: value.Raw, big: true, payload: b[:]}
+	c := content{typ: t, enc: enc, big: true, payload: b[:]}
 	return d.put(hash, key, expireAt, &c)
 }
 
@@ -262,15 +266,14 @@ func (d *DB) resizeExpiry(e Entry, p dict.Place, with bool) Entry {
 	return n
 }
 
-// Delete deletes a key, value and all; false if it was not there.
+// Delete deletes a key, value and all; false if it was not there. Of a rooted value that has many elements the rest is left to whom Space.NotifyDetached named.
 func (d *DB) Delete(hash uint64, key []byte) bool {
 	e, ok := d.unlink(hash, key)
 	if !ok {
 		return false
 	}
 	if e.big() {
-		ref, _ := e.bigValue()
-		d.shard.release(ref)
+		d.shard.giveUp(e)
 	}
 	d.shard.heap.Free(e.ref)
 	return true
@@ -287,7 +290,15 @@ func (d *DB) unlink(hash uint64, key []byte) (Entry, bool) {
 	return e, true
 }
 
-// Check verifies the index and every entry's own bytes against it. It is for tests and DEBUG: it visits every key.
-func (d *DB) Check() error {
-	return d.root.dict.Check(&d.shard.env)
+// Check verifies the index, every entry's own bytes against it, and what rooted values have. It is for tests and DEBUG: it visits everything.
+func (d *DB) Check() (err error) {
+	if err = d.root.dict.Check(&d.shard.env); err != nil {
+		return err
+	}
+	d.root.dict.Walkthrough(&d.shard.env, func(ref arena.Ref) {
+		if e := d.entry(ref); err == nil && e.rooted() {
+			err = value.Check(&d.shard.values, e.Type(), e.Root())
+		}
+	})
+	return err
 }

@@ -48,7 +48,7 @@ func TestDefrag(t *testing.T) {
 			at = 1 << 40
 		}
 		w.at(db, key, func(d *DB, h uint64) { d.SetString(h, []byte(key), []byte(val), at) })
-		w.dbs[db][key] = model{val, encodingOf(val), at, uint32(w.now)}
+		w.dbs[db][key] = model{val: val, enc: encodingOf(val), at: at, lru: uint32(w.now)}
 	}
 	for i := range n {
 		if w.rnd.IntN(5) > 0 {

@@ -19,17 +19,19 @@ const NoExpiry = -1
 // The layout is docs/formats/entry.md:
 //
 //	0 type | encoding<<4   1 flags   2…4 clock   5 key length   6…7 value length
-//	[8 expiry]  [4 long key's length]  key  value (bytes | int64 | ref, length)
+//	[8 expiry]  [4 long key's length]  key  value (bytes | int64 | ref, length | root)
 const (
 	headBytes = 8
 
 	flagExpiry  = 1
 	flagLongKey = 2
 	flagBig     = 4
+	flagRoot    = 8 // with flagBig
 
 	shortKeyMax = 255
 	clockMask   = 1<<24 - 1
 	bigBytes    = 16 // ref and length
+	rootBytes   = 8  // ref of a root block
 	intBytes    = 8
 )
 
@@ -145,7 +147,35 @@ func (e Entry) String(scratch *[value.MaxIntLen]byte) []byte {
 	return e.bytes(off, n)
 }
 
-// StringLen is the length of a string.
+// Packed is a packed collection's bytes: those of its listpack or intset. They point into the arena, and nobody writes to them but DB.
+func (e Entry) Packed() []byte {
+	if e.big() {
+		ref, n := e.bigValue()
+		return blockBytes(e.db.arena, ref, n)
+	}
+	return inlineBytes(e)
+}
+
+func (e Entry) rooted() bool { return e.flags()&flagRoot != 0 }
+
+// Root is the root block of a rooted value (hashtable, skiplist, quicklist, stream), Nil of any other. What changes it, or anything below it, calls DB.BeforeChange first.
+func (e Entry) Root() arena.Ref {
+	if !e.rooted() {
+		return arena.Nil
+	}
+	off, _ := e.payload()
+	return arena.Ref(e.u64(off))
+}
+
+func (e Entry) setRoot(root arena.Ref) {
+	off, _ := e.payload()
+	e.putU64(off, uint64(root))
+}
+
+// DB is the database that the entry is in.
+func (e Entry) DB() *DB { return e.db }
+
+// StringLen is the length of a string, or of a packed value's bytes.
 func (e Entry) StringLen() int {
 	if e.big() {
 		_, n := e.bigValue()
@@ -162,6 +192,9 @@ func (e Entry) StringLen() int {
 // Bytes is how much memory the key takes, its part of the index not counted.
 func (e Entry) Bytes() int {
 	n := e.db.arena.Size(e.ref)
+	if e.rooted() {
+		return n + int(value.Bytes(&e.db.shard.values, e.Type(), e.Root()))
+	}
 	if e.big() {
 		ref, _ := e.bigValue()
 		n += e.db.arena.Size(ref)
@@ -173,7 +206,7 @@ func (e Entry) Bytes() int {
 // take it. With more than one nobody writes to it, or moves it. Owners may be in different shards, hence the atomic.
 const (
 	blockHead = 8
-	walkShare = 1 << 32
+	walkShare = value.WalkShare
 	entryMask = walkShare - 1
 )
 
@@ -183,7 +216,7 @@ func newBlock(h *arena.Heap, a *arena.Arena, n int) arena.Ref {
 	return ref
 }
 
-func owners(a *arena.Arena, ref arena.Ref) *atomic.Int64 { return (*atomic.Int64)(a.Ptr(ref)) }
+func owners(a *arena.Arena, ref arena.Ref) *atomic.Int64 { return value.Owners(a, ref) }
 
 func blockBytes(a *arena.Arena, ref arena.Ref, n int) []byte {
 	return unsafe.Slice((*byte)(unsafe.Add(a.Ptr(ref), blockHead)), n)

@@ -107,7 +107,7 @@ func TestWalkHeld(t *testing.T) {
 		h1, k1 := key(1)
 		d.DeleteLazy(h1, k1)
 		held("two", 2)
-		for !first.Step(0, 1<<20, func(*Item) {}) {
+		for !first.Step(0, 0, 1<<20, func(*Item) {}) {
 		}
 		held("one walk is over", 2)
 		second.Close()

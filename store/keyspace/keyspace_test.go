@@ -358,7 +358,7 @@ func TestTooManyWalks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for !w.Step(0, 1, func(*Item) {}) {
+	for !w.Step(0, 0, 1, func(*Item) {}) {
 	}
 }
 
@@ -378,7 +378,7 @@ func TestWalkBudget(t *testing.T) {
 	items, steps := 0, 0
 	for done := false; !done; steps++ {
 		cost := 0
-		done = w.Step(0, 10_000, func(it *Item) { cost += len(it.Key) + len(it.Value) + 64; items++ })
+		done = w.Step(0, 0, 10_000, func(it *Item) { cost += len(it.Key) + len(it.Value) + 64; items++ })
 		if cost > 10_000+ChunkBytes+64*100 {
 			t.Fatalf("a step of %d bytes", cost)
 		}
@@ -409,7 +409,7 @@ func TestWalkPending(t *testing.T) {
 		t.Error("the value is gone before the walk took it")
 	}
 	total := 0
-	for !w.Step(0, 1, func(it *Item) { total += len(it.Value) }) {
+	for !w.Step(0, 0, 1, func(it *Item) { total += len(it.Value) }) {
 	}
 	if total != 1<<20 || w.Pending(0) != 0 || s.Arena().Used() != 0 {
 		t.Errorf("%d bytes emitted, %d pending, %d used", total, w.Pending(0), s.Arena().Used())
@@ -420,11 +420,11 @@ func TestWalkPending(t *testing.T) {
 func TestWalkFull(t *testing.T) {
 	for name, end := range map[string]func(w *Walk){
 		"drained": func(w *Walk) {
-			for !w.Drain(0, 1000, func(*Item) {}) {
+			for !w.Drain(0, 0, 1000, func(*Item) {}) {
 			}
 		},
 		"stepped": func(w *Walk) {
-			for !w.Step(0, 1000, func(*Item) {}) {
+			for !w.Step(0, 0, 1000, func(*Item) {}) {
 			}
 		},
 		"given up": func(w *Walk) { w.Close() },
@@ -529,7 +529,7 @@ func walkInParallel(t *testing.T, s *Space, locks []sync.Mutex, with func(i, j i
 	for i := range locks {
 		for done := false; !done; {
 			with(i, i, func() {
-				done = w.Step(i, 5000, func(it *Item) {
+				done = w.Step(i, i, 5000, func(it *Item) {
 					if it.Offset == 0 {
 						want--
 					}
@@ -645,7 +645,7 @@ func BenchmarkWalk(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		for !w.Step(0, 1<<16, func(*Item) {}) {
+		for !w.Step(0, 0, 1<<16, func(*Item) {}) {
 		}
 	}
 }

@@ -1,8 +1,16 @@
 package keyspace
 
+import "github.com/larder-cache/larder/store/value"
+
 // Copy sets key in dst to what src has: value, expiry and access clock. dst may be in another shard, and both are held. src must not be that very key. A big value is
-// not copied but shared, until one of its keys is written to.
+// not copied but shared, until one of its keys is written to. Of a rooted value a deep copy is made.
 func (d *DB) Copy(src Entry, hash uint64, key []byte) Entry {
+	if src.rooted() {
+		root := value.Clone(&d.shard.values, &src.db.shard.values, src.Type(), src.Root())
+		e := d.SetRoot(hash, key, src.Type(), src.Encoding(), root, src.ExpireAt())
+		e.SetLRU(src.LRU())
+		return e
+	}
 	if src.big() {
 		ref, _ := src.bigValue()
 		owners(d.arena, ref).Add(1)
@@ -13,6 +21,12 @@ func (d *DB) Copy(src Entry, hash uint64, key []byte) Entry {
 // Move is Copy that takes the key away from where it was, at the same cost whatever the value's size: RENAME and MOVE. srcHash is the hash of src's key.
 func (d *DB) Move(src Entry, srcHash uint64, hash uint64, key []byte) Entry {
 	from := src.db
+	if src.rooted() {
+		from.root.dict.BeforeWrite(&from.shard.env, srcHash) // the walks that want it open their parts where it is now
+		if from.shard != d.shard {
+			d.shard.space.moveParts(src, d.shard)
+		}
+	}
 	e := d.receive(src, hash, key)
 	p := from.root.dict.Find(&from.shard.env, srcHash, src.ref)
 	from.root.dict.Remove(&from.shard.env, srcHash, p)
@@ -26,7 +40,7 @@ func (d *DB) receive(src Entry, hash uint64, key []byte) Entry {
 		src.db.shard.heap.Share()
 	}
 	off, n := src.payload()
-	c := content{typ: src.Type(), enc: src.Encoding(), big: src.big(), payload: src.bytes(off, n)}
+	c := content{typ: src.Type(), enc: src.Encoding(), big: src.big(), root: src.rooted(), payload: src.bytes(off, n)}
 	e := d.put(hash, key, src.ExpireAt(), &c)
 	e.SetLRU(src.LRU())
 	return e

@@ -42,7 +42,7 @@ func (d *DB) Mutable(hash uint64, key []byte, n int) []byte {
 		ref := newBlock(d.shard.heap, d.arena, n)
 		b := blockBytes(d.arena, ref, n)
 		clear(b)
-		d.setBlock(hash, key, ref, n, NoExpiry)
+		d.setBlock(hash, key, value.String, value.Raw, ref, n, NoExpiry)
 		return b
 	}
 	clear(d.shard.scratch[:n])

@@ -15,6 +15,7 @@ type image struct {
 	at         int
 	klen, vlen int
 	block      arena.Ref // a share in a big value, or 0
+	part       *part     // the way through a rooted value, or nil
 }
 
 // bytes is what the image holds of memory, itself included.
@@ -22,6 +23,9 @@ func (im *image) bytes() int {
 	n := int(unsafe.Sizeof(image{})) + im.klen + im.vlen
 	if im.block != 0 {
 		n += im.item.Total
+	}
+	if im.part != nil {
+		n += int(unsafe.Sizeof(part{})) + len(im.part.key)
 	}
 	return n
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/larder-cache/larder/base/limits"
 	"github.com/larder-cache/larder/store/arena"
 	"github.com/larder-cache/larder/store/dict"
+	"github.com/larder-cache/larder/store/value"
 )
 
 // Config says how a Space is made.
@@ -34,6 +35,11 @@ type Space struct {
 	shards    []Shard
 	databases int
 	preImages preImages
+	// walks are the snapshots under way. One is set while every shard is held, and cleared when it is over in all of them.
+	walks [dict.MaxWalks]atomic.Pointer[Walk]
+	// detached is told of what is left to be freed; nil: it is freed at once.
+	detached func(*Detached)
+	limits   atomic.Pointer[Limits]
 	// walkHeld is the bytes of blocks that only walks own any more.
 	walkHeld atomic.Int64
 }
@@ -54,6 +60,7 @@ func New(cfg Config) (*Space, error) {
 		return nil, ErrSlots
 	}
 	s := &Space{arena: cfg.Arena, hasher: newHasher(cfg.Seed), shards: make([]Shard, cfg.Shards), databases: cfg.Databases}
+	s.SetLimits(DefaultLimits())
 	for i := range s.shards {
 		s.shards[i].init(s, i)
 	}
@@ -109,11 +116,12 @@ type Shard struct {
 	heap  *arena.Heap
 	index int
 	env   dict.Env
-	dbs   []*DB
+	// values is what the shard's rooted values are worked with.
+	values value.Env
+	dbs    []*DB
 	// shadow is a second set of databases, nil unless data is loaded beside what is served.
 	shadow []*DB
 	clock  uint32
-	walks  [dict.MaxWalks]*walkShard
 	// reader is the DB of entries that are met in no particular one.
 	reader *DB
 	// expireAt is made once, for dict.Due.
@@ -133,6 +141,7 @@ func (sh *Shard) init(s *Space, i int) {
 		Hash:  func(ref arena.Ref) uint64 { return s.hasher.sum(sh.reader.entry(ref).Key()) },
 		Hand:  sh.hand,
 	}
+	sh.values.Init(s.arena, sh.heap, s.hasher.sum, sh.handElement)
 }
 
 // Index is the shard's number.

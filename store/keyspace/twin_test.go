@@ -2,7 +2,6 @@ package keyspace
 
 import (
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"sort"
 	"strings"
@@ -20,6 +19,9 @@ type model struct {
 	enc value.Encoding
 	at  int64
 	lru uint32
+	typ value.Type
+	// coll is what a rooted collection has; val is empty then.
+	coll *coll
 }
 
 // twin is a Space beside Go maps. It locks the heaps of just the shards that an operation may touch, so that with the build tag invariants
@@ -40,6 +42,7 @@ type walking struct {
 	w    *Walk
 	want []map[string]model
 	part map[string]string // the beginning of a value that comes in pieces
+	coll map[string]*coll  // or of a rooted one, by the walk's shard
 	done []bool
 }
 
@@ -66,6 +69,7 @@ func newTwin(tb testing.TB, t fataler, shards, databases int, seed uint64) *twin
 	for range databases {
 		w.dbs = append(w.dbs, map[string]model{})
 	}
+	w.s.NotifyDetached(func(x *Detached) { w.junk = append(w.junk, x) })
 	return w
 }
 
@@ -108,6 +112,8 @@ func (w *twin) batch(fn func()) {
 func (w *twin) randomKey() (int, string) {
 	key := fmt.Sprintf("key:%d", w.rnd.IntN(700))
 	switch w.rnd.IntN(40) {
+	case 2:
+		return w.rnd.IntN(len(w.dbs)), w.collKey()
 	case 0:
 		key = strings.Repeat("long", 70) + key
 	case 1:
@@ -171,19 +177,22 @@ func (w *twin) set() {
 	if !had {
 		m.lru = uint32(w.now)
 	}
-	w.dbs[db][key] = model{val, encodingOf(val), at, m.lru}
+	w.dbs[db][key] = model{val: val, enc: encodingOf(val), at: at, lru: m.lru}
 }
 
 func (w *twin) appendTo() {
 	db, key := w.randomKey()
 	suffix := w.randomValue()
 	m, had := w.dbs[db][key]
+	if m.typ != value.String {
+		return
+	}
 	var n int
 	w.at(db, key, func(d *DB, h uint64) { n = d.Append(h, []byte(key), []byte(suffix)) })
 	if had {
 		m.val, m.enc = m.val+suffix, value.Raw
 	} else {
-		m = model{suffix, encodingOf(suffix), NoExpiry, uint32(w.now)}
+		m = model{val: suffix, enc: encodingOf(suffix), at: NoExpiry, lru: uint32(w.now)}
 	}
 	if n != len(m.val) {
 		w.t.Fatalf("append %s: %d, want %d", key, n, len(m.val))
@@ -195,6 +204,9 @@ func (w *twin) setRange() {
 	db, key := w.randomKey()
 	val, off := w.randomValue(), w.rnd.IntN(1500)
 	m, had := w.dbs[db][key]
+	if m.typ != value.String {
+		return
+	}
 	var n int
 	w.at(db, key, func(d *DB, h uint64) { n = d.SetRange(h, []byte(key), off, []byte(val)) })
 	if !had {
@@ -274,6 +286,9 @@ func (w *twin) transfer() {
 			w.shard(j, func(*Shard) { act() })
 		}
 	})
+	if !move && m.coll != nil {
+		m.coll = m.coll.clone()
+	}
 	w.dbs[db2][key2] = m
 	if move {
 		delete(w.dbs[db1], key1)
@@ -298,10 +313,12 @@ func (w *twin) swap(a, b int) {
 
 // tidy frees some of what was detached.
 func (w *twin) tidy(n int) {
-	w.junk = filter(w.junk, func(x *Detached) (keep bool) {
+	junk := w.junk
+	w.junk = nil // FreeSome may add to it
+	w.junk = append(filter(junk, func(x *Detached) (keep bool) {
 		w.shard(x.Shard(), func(*Shard) { keep = !x.FreeSome(n) })
 		return keep
-	})
+	}), w.junk...)
 }
 
 func filter[T any](in []T, keep func(T) bool) (out []T) {
@@ -354,9 +371,13 @@ func (w *twin) mustBe(e Entry, key string, m model) {
 	if !e.Found() {
 		w.t.Fatalf("%q is not there", key)
 	}
+	if m.coll != nil {
+		w.mustBeColl(e, key, m)
+		return
+	}
 	var scratch [value.MaxIntLen]byte
-	got := model{string(e.String(&scratch)), e.Encoding(), e.ExpireAt(), e.LRU()}
-	if string(e.Key()) != key || got != m || e.StringLen() != len(m.val) || e.Type() != value.String {
+	got := model{val: string(e.String(&scratch)), enc: e.Encoding(), at: e.ExpireAt(), lru: e.LRU(), typ: e.Type()}
+	if string(e.Key()) != key || got != m || e.StringLen() != len(m.val) || m.typ != value.String && string(e.Packed()) != m.val {
 		w.t.Fatalf("%q: %d bytes %v %d %d, want %d bytes %v %d %d", key, len(got.val), got.enc, got.at, got.lru, len(m.val), m.enc, m.at, m.lru)
 	}
 	n, isInt := e.Int()
@@ -416,31 +437,20 @@ func (w *twin) begin() {
 	w.all(func() {
 		x, err := NewWalk(w.s)
 		if err != nil {
-			if err != ErrTooManyWalks || len(w.walks) == 0 {
+			if err != ErrTooManyWalks || len(w.walks) < dict.MaxWalks {
 				w.t.Fatalf("%v with %d walks", err, len(w.walks))
 			}
 			return
 		}
-		if len(w.walks) >= dict.MaxWalks && !w.someShardDone() {
+		if len(w.walks) >= dict.MaxWalks {
 			w.t.Fatalf("%d walks at once", len(w.walks)+1)
 		}
-		k := &walking{w: x, part: map[string]string{}, done: make([]bool, w.s.Shards())}
+		k := &walking{w: x, part: map[string]string{}, coll: map[string]*coll{}, done: make([]bool, w.s.Shards())}
 		for _, keys := range w.dbs {
-			k.want = append(k.want, maps.Clone(keys))
+			k.want = append(k.want, freeze(keys))
 		}
 		w.walks = append(w.walks, k)
 	})
-}
-
-func (w *twin) someShardDone() bool {
-	for _, k := range w.walks {
-		for _, done := range k.done {
-			if done {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // step goes on with one walk in one shard.
@@ -451,14 +461,21 @@ func (w *twin) step(budget int) {
 	n := w.rnd.IntN(len(w.walks))
 	k := w.walks[n]
 	i := w.rnd.IntN(len(k.done))
-	w.shard(i, func(*Shard) {
+	held := k.w.Needs(i)
+	if wrong := w.rnd.IntN(w.s.Shards()); wrong != held {
+		w.shard(wrong, func(*Shard) {
+			k.w.Step(i, wrong, budget, func(it *Item) { w.t.Fatalf("emits %q under the wrong lock", it.Key) })
+		})
+	}
+	w.shard(held, func(*Shard) {
 		if !k.done[i] && w.rnd.IntN(4) == 0 {
-			if empty := k.w.Drain(i, budget, func(it *Item) { w.emitted(k, i, it) }); empty != (k.w.Pending(i) == 0) {
+			empty := k.w.Drain(i, held, budget, func(it *Item) { w.emitted(k, i, it) })
+			if k.w.Needs(i) == held && empty != (k.w.Pending(i) == 0) && held == i {
 				w.t.Fatalf("drained says %v, and %d bytes are pending", empty, k.w.Pending(i))
 			}
 			return
 		}
-		k.done[i] = k.w.Step(i, budget, func(it *Item) { w.emitted(k, i, it) })
+		k.done[i] = k.w.Step(i, held, budget, func(it *Item) { w.emitted(k, i, it) })
 		if k.done[i] && k.w.Pending(i) != 0 {
 			w.t.Fatalf("%d bytes pending at the end", k.w.Pending(i))
 		}
@@ -482,8 +499,12 @@ func (w *twin) emitted(k *walking, shard int, it *Item) {
 	if !ok {
 		w.t.Fatalf("walk: %q of db %d is emitted and should not be (again)", key, it.DB)
 	}
-	if w.s.ShardOf(w.s.Hash(it.Key)) != shard || it.ExpireAt != m.at || it.Encoding != m.enc || it.Type != value.String || it.Total != len(m.val) {
+	if w.s.ShardOf(w.s.Hash(it.Key)) != shard || it.ExpireAt != m.at || it.Encoding != m.enc || it.Type != m.typ || it.Total != len(m.val) || it.Rooted != (m.coll != nil) {
 		w.t.Fatalf("walk: %q: %+v, want %d %v %d bytes", key, it, m.at, m.enc, len(m.val))
+	}
+	if it.Rooted {
+		w.emittedColl(k, shard, it, m)
+		return
 	}
 	if it.Total <= ChunkBytes && !it.Last() || len(k.part[key]) != it.Offset {
 		w.t.Fatalf("walk: %q: piece at %d of %d, after %d", key, it.Offset, it.Total, len(k.part[key]))
@@ -509,7 +530,10 @@ func (w *twin) abort() {
 		w.all(k.w.Close)
 	} else {
 		for i := range k.done {
-			w.shard(i, func(*Shard) { k.w.CloseShard(i) })
+			for done := false; !done; {
+				held := k.w.Needs(i)
+				w.shard(held, func(*Shard) { done = k.w.CloseShard(i, held) })
+			}
 		}
 	}
 	w.walks = append(w.walks[:n], w.walks[n+1:]...)
@@ -608,7 +632,10 @@ func (w *twin) actions() map[string]func(*rapid.T) {
 				w.abort()
 			}
 		},
-		"defrag": func(*rapid.T) { w.defrag() },
-		"check":  func(*rapid.T) { w.check() },
+		"defrag":  func(*rapid.T) { w.defrag() },
+		"packed":  some(40, w.packed),
+		"collect": some(60, w.collect),
+		"bulk":    some(2, w.bulk),
+		"check":   func(*rapid.T) { w.check() },
 	}
 }

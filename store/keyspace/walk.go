@@ -3,6 +3,8 @@ package keyspace
 import (
 	"errors"
 	"strconv"
+	"sync/atomic"
+	"unsafe"
 
 	"github.com/larder-cache/larder/store/arena"
 	"github.com/larder-cache/larder/store/dict"
@@ -15,7 +17,7 @@ const ChunkBytes = 64 << 10
 // ErrTooManyWalks is NewWalk's answer when dict.MaxWalks are at work.
 var ErrTooManyWalks = errors.New("keyspace: too many snapshots at once")
 
-// Item is a key as it was when the walk began. Its slices are good until emit returns.
+// Item is a key as it was when the walk began, or a piece of it. Its slices are good until emit returns.
 type Item struct {
 	DB       int
 	Key      []byte
@@ -23,175 +25,284 @@ type Item struct {
 	Encoding value.Encoding
 	ExpireAt int64  // milliseconds since 1970, or NoExpiry; expired keys are emitted too
 	LRU      uint32 // as it is when emitted: an access is not a change
-	// Value is the string's bytes from Offset on. Up to ChunkBytes they come whole; of a longer string the items follow each other, without any
+	// Value is a string's or a packed collection's bytes from Offset on. Up to ChunkBytes they come whole; of a longer value the items follow each other, without any
 	// other in between, until Offset + len(Value) == Total.
+	//
+	// Of a Rooted value it is some whole elements, in the form of docs/formats/value.md: the items follow each other likewise, and have Count elements together.
+	// They are not much longer than ChunkBytes unless an element is.
 	Value         []byte
 	Offset, Total int
+	Rooted        bool
+	Count         int
+	FieldTTL      bool // a hash's fields come with their expiry
+
+	first, last bool // of a rooted value
+}
+
+// First reports whether the item begins its value.
+func (i *Item) First() bool {
+	if i.Rooted {
+		return i.first
+	}
+	return i.Offset == 0
 }
 
 // Last reports whether the item ends its value.
-func (i *Item) Last() bool { return i.Offset+len(i.Value) == i.Total }
+func (i *Item) Last() bool {
+	if i.Rooted {
+		return i.last
+	}
+	return i.Offset+len(i.Value) == i.Total
+}
 
 // Walk is a snapshot: it emits exactly the keys that were there at its beginning, each once, with the values they had, while writes go on.
 //
 // It goes through each dict by position (dict.BeginWalk). Whatever is about to change a bucket that the walk has not passed hands that bucket's entries over
-// first, once: small values by copy, big ones by a share in their block, which nobody writes to while it is shared. They wait in a queue until Step
+// first, once: small values by copy, big ones by a share in their block, which nobody writes to while it is shared, rooted ones by a part (part.go), which is a walk through the value's own index. They wait in a queue until Step
 // emits them. Dicts are followed by identity, so FLUSHDB and SWAPDB change nothing; keys that are made later are in buckets handed over already.
 //
-// Each shard's part is independent, and under that shard's lock.
+// Each shard's part is independent, and under that shard's lock; but a rooted value may have moved on to another shard since it was handed over. Step, Drain and CloseShard are
+// therefore told which shard is held, the one that Needs names.
 type Walk struct {
 	space  *Space
+	slot   int // the walk's number in every dict that it goes through
 	shards []walkShard
+	going  atomic.Int32 // shards whose walk is not over
 }
 
-// walkShard is a walk's part in one shard.
+// walkShard is a walk's part in one shard. Its lock guards it, but for what is the walker's alone.
 type walkShard struct {
+	walk  *Walk
 	shard *Shard
-	slot  int
-	parts []walkPart
-	emit  func(*Item)
-	cost  int
+	roots []walkRoot
 	queue preImageQueue
-	sent  int // how much of the queue's first value was emitted
-	item  Item
-	over  bool
-	// digits is where an integer's Value is written.
-	digits [value.MaxIntLen]byte
+	// nested are the open parts of the rooted values that are in this shard now, whichever shard's walk they belong to, by their index.
+	nested map[*dict.Dict]*part
+	// direct: the walker goes through the shard's dicts, and emits what it is handed.
+	direct bool
+
+	// The walker's alone.
+	emit    func(*Item)
+	cost    int
+	sent    int   // how much of the queue's first value was emitted
+	current *part // that is being emitted
+	item    Item
+	digits  [value.MaxIntLen]byte // where an integer's Value is written
+	closing bool                  // CloseShard was called,
+	closed  bool                  // and has been under the shard's lock,
+	rest    []*part               // which left these open
+	over    bool
 }
 
-type walkPart struct {
+type walkRoot struct {
 	root *root
 	db   int
 }
 
 // NewWalk begins a walk over all databases. Every shard must be held: this instant is what the walk shows.
 func NewWalk(s *Space) (*Walk, error) {
-	w := &Walk{space: s, shards: make([]walkShard, len(s.shards))}
-	for i := range s.shards {
-		ws := &w.shards[i]
-		ws.shard, ws.slot = &s.shards[i], s.shards[i].freeWalk()
-		if ws.slot < 0 {
-			return nil, ErrTooManyWalks
-		}
+	w := &Walk{space: s, slot: s.freeWalk(), shards: make([]walkShard, len(s.shards))}
+	if w.slot < 0 {
+		return nil, ErrTooManyWalks
 	}
 	s.preImages.setBound(s.arena.Used())
+	w.going.Store(int32(len(w.shards)))
+	s.walks[w.slot].Store(w)
 	for i := range w.shards {
-		w.shards[i].begin()
+		w.shards[i].begin(w, &s.shards[i])
 	}
 	return w, nil
 }
 
-func (sh *Shard) freeWalk() int {
-	for i, w := range sh.walks {
-		if w == nil {
+// freeWalk is the number of a walk that no other has in any shard.
+func (s *Space) freeWalk() int {
+	for i := range s.walks {
+		if s.walks[i].Load() == nil {
 			return i
 		}
 	}
 	return -1
 }
 
-func (ws *walkShard) begin() {
-	sh := ws.shard
+func (ws *walkShard) begin(w *Walk, sh *Shard) {
+	ws.walk, ws.shard = w, sh
 	for n, d := range sh.dbs {
 		if d != nil && d.Len() > 0 {
-			ws.parts = append(ws.parts, walkPart{d.root, n})
-			d.root.dict.BeginWalk(ws.slot)
+			ws.roots = append(ws.roots, walkRoot{d.root, n})
+			d.root.dict.BeginWalk(w.slot)
 		}
 	}
-	sh.walks[ws.slot] = ws
 }
 
 // Keys is how many keys a shard's part began with or, once under way, an upper bound of what is left in the dicts. It is for sizes in headers and for progress.
 func (w *Walk) Keys(shard int) (n int) {
-	for _, p := range w.shards[shard].parts {
+	for _, p := range w.shards[shard].roots {
 		n += p.root.dict.Len()
 	}
 	return n
 }
 
-// Pending is how many bytes wait in a shard's queue for Step or Drain: copies, shared blocks, and what the queue itself needs. To be asked under the shard's lock.
-func (w *Walk) Pending(shard int) int { return w.shards[shard].queue.bytes }
+// Pending is how many bytes wait in a shard's queue for Step or Drain: copies, shared blocks, and what the queue itself needs; of rooted values, what waits for the one that is being
+// emitted. To be asked under the lock that Needs names.
+func (w *Walk) Pending(shard int) int {
+	ws := &w.shards[shard]
+	n := ws.queue.bytes
+	if ws.current != nil {
+		n += int(unsafe.Sizeof(part{})) + ws.current.bytes
+	}
+	return n
+}
+
+// Needs is the shard whose lock Step, Drain and CloseShard need to go on with a shard's part: mostly that shard. The answer may be out of date by the time
+// that the lock is taken; they notice, do nothing, and it is to be asked again. It needs no lock itself.
+func (w *Walk) Needs(shard int) int {
+	ws := &w.shards[shard]
+	switch {
+	case ws.over || ws.closing && !ws.closed:
+	case ws.closing:
+		return int(ws.rest[0].where.Load())
+	case ws.current != nil:
+		return int(ws.current.where.Load())
+	}
+	return shard
+}
 
 // bucketCost is what a bucket costs of a budget, however little is in it: a sparse dict must not hold its lock for long either.
 const bucketCost = 64
 
 // Step emits what waits and then goes on through the shard, until it has emitted budget bytes (keys, values, 64 for each item and each bucket; the last bucket may exceed it).
-// It reports whether this shard's part is complete. emit must not change the shard, and sees Items that are good until it returns.
-func (w *Walk) Step(shard, budget int, emit func(*Item)) (done bool) {
+// It reports whether this shard's part is complete. held is the shard that is locked; if it is not the one that Needs says, nothing is done. emit must not change the shard, and sees Items that are good until it returns.
+func (w *Walk) Step(shard, held, budget int, emit func(*Item)) (done bool) {
 	ws := &w.shards[shard]
-	ws.emit, ws.cost = emit, 0
-	for !ws.over && ws.cost < budget {
-		if !ws.queue.empty() {
-			ws.emitImage()
-			continue
-		}
-		if len(ws.parts) == 0 {
-			ws.end()
-			break
-		}
-		ws.cost += bucketCost
-		if d := &ws.parts[0].root.dict; !d.WalkStep(&ws.shard.env, ws.slot) {
-			d.EndWalk(ws.slot)
-			ws.parts = ws.parts[1:]
-		}
-	}
-	ws.emit = nil
+	ws.run(held, budget, emit, true)
 	return ws.over
 }
 
-// Drain is Step that only emits what waits. It reports whether nothing does any more.
-func (w *Walk) Drain(shard, budget int, emit func(*Item)) (empty bool) {
+// Drain is Step that only emits what waits, and rooted values that wait whole. It reports whether nothing does any more.
+func (w *Walk) Drain(shard, held, budget int, emit func(*Item)) (empty bool) {
 	ws := &w.shards[shard]
-	ws.emit, ws.cost = emit, 0
-	for !ws.queue.empty() && ws.cost < budget {
-		ws.emitImage()
-	}
-	ws.emit = nil
-	return ws.queue.empty()
+	ws.run(held, budget, emit, false)
+	return ws.current == nil && held == shard && ws.queue.empty()
 }
 
-// CloseShard ends a walk in one shard, complete or not. It may be called more than once.
-func (w *Walk) CloseShard(shard int) {
-	ws := &w.shards[shard]
-	if !ws.over {
-		ws.end()
+// run works off a budget; through says whether the walk goes on through the dicts when nothing waits.
+func (ws *walkShard) run(held, budget int, emit func(*Item), through bool) {
+	ws.emit, ws.cost = emit, 0
+	defer func() { ws.emit = nil }()
+	for !ws.over && ws.cost < budget {
+		if p := ws.current; p != nil {
+			if int(p.where.Load()) != held {
+				return
+			}
+			ws.goOn()
+			continue
+		}
+		switch {
+		case held != ws.shard.index:
+			return
+		case !ws.queue.empty():
+			ws.emitImage()
+		case !through:
+			return
+		case len(ws.roots) == 0:
+			ws.finish()
+		default:
+			ws.bucket()
+		}
 	}
+}
+
+// bucket goes over the next bucket of the shard's dicts.
+func (ws *walkShard) bucket() {
+	ws.cost += bucketCost
+	ws.direct = true
+	d := &ws.roots[0].root.dict
+	if !d.WalkStep(&ws.shard.env, ws.walk.slot) {
+		d.EndWalk(ws.walk.slot)
+		ws.roots = ws.roots[1:]
+	}
+	ws.direct = false
+}
+
+// CloseShard ends a walk in one shard, complete or not. held is the shard that is locked, which should be the one that Needs says. It reports whether it is ended; while it is
+// not, it is to be called again with what Needs says then. When it is, it may be called more often.
+func (w *Walk) CloseShard(shard, held int) (done bool) {
+	ws := &w.shards[shard]
+	ws.closing = true
+	if !ws.over && !ws.closed && held == shard {
+		ws.stop()
+	}
+	if ws.over || !ws.closed {
+		return ws.over
+	}
+	left := ws.rest[:0]
+	for _, p := range ws.rest {
+		if int(p.where.Load()) == held {
+			p.close(&w.space.shards[held])
+		} else {
+			left = append(left, p)
+		}
+	}
+	if ws.rest = left; len(left) == 0 {
+		ws.finish()
+	}
+	return ws.over
 }
 
 // Close ends a walk in all shards, which are held.
 func (w *Walk) Close() {
 	for i := range w.shards {
-		w.CloseShard(i)
+		for !w.CloseShard(i, w.Needs(i)) {
+		}
 	}
 }
 
-func (ws *walkShard) end() {
-	for _, p := range ws.parts {
-		p.root.dict.EndWalk(ws.slot)
+// stop ends the way through the shard's dicts, and drops what waits; parts are left in rest.
+func (ws *walkShard) stop() {
+	for _, p := range ws.roots {
+		p.root.dict.EndWalk(ws.walk.slot)
+	}
+	if ws.current != nil {
+		ws.rest = append(ws.rest, ws.current)
 	}
 	for !ws.queue.empty() {
+		if im, _, _ := ws.queue.first(); im.part != nil {
+			ws.rest = append(ws.rest, im.part)
+		}
 		ws.drop()
 	}
-	ws.shard.walks[ws.slot] = nil
-	ws.parts, ws.queue, ws.over = nil, preImageQueue{}, true
+	ws.roots, ws.current, ws.closed = nil, nil, true
+}
+
+// finish: nothing is left of the walk in this shard. Its number is free when that is so in all of them.
+func (ws *walkShard) finish() {
+	ws.roots, ws.queue, ws.over = nil, preImageQueue{}, true
+	if ws.walk.going.Add(-1) == 0 {
+		ws.walk.space.walks[ws.walk.slot].Store(nil)
+	}
 }
 
 // hand is dict.Env's Hand: an entry for a walk, either because Step comes to it, or because it is about to change.
 func (sh *Shard) hand(d *dict.Dict, walk int, ref arena.Ref) {
-	ws := sh.walks[walk]
+	ws := &sh.space.walks[walk].Load().shards[sh.index]
 	e := sh.reader.entry(ref)
-	it := &ws.item
-	*it = Item{DB: ws.dbOf(d), Type: e.Type(), Encoding: e.Encoding(), ExpireAt: e.ExpireAt(), LRU: e.LRU(), Total: e.StringLen()}
-	if ws.emit == nil || it.Total > ChunkBytes {
-		ws.enqueue(e)
+	it := Item{DB: ws.dbOf(d), Type: e.Type(), Encoding: e.Encoding(), ExpireAt: e.ExpireAt(), LRU: e.LRU()}
+	if e.rooted() {
+		ws.open(e, &it)
 		return
 	}
-	it.Key, it.Value = e.Key(), e.String(&ws.digits)
+	it.Total = e.StringLen()
+	if !ws.direct || it.Total > ChunkBytes {
+		ws.enqueue(e, &it)
+		return
+	}
+	ws.item = it
+	ws.item.Key, ws.item.Value = e.Key(), e.String(&ws.digits)
 	ws.send()
 }
 
 func (ws *walkShard) dbOf(d *dict.Dict) int {
-	for _, p := range ws.parts {
+	for _, p := range ws.roots {
 		if &p.root.dict == d {
 			return p.db
 		}
@@ -204,10 +315,10 @@ func (ws *walkShard) send() {
 	ws.emit(&ws.item)
 }
 
-// enqueue keeps an entry until Step or Drain emits it. ws.item is its head.
-func (ws *walkShard) enqueue(e Entry) {
+// enqueue keeps an entry, of which it is the head, until Step or Drain emits it.
+func (ws *walkShard) enqueue(e Entry, it *Item) {
 	var digits [value.MaxIntLen]byte
-	im := image{item: ws.item}
+	im := image{item: *it}
 	var val []byte
 	switch n, isInt := e.Int(); {
 	case isInt:
@@ -221,9 +332,14 @@ func (ws *walkShard) enqueue(e Entry) {
 	ws.shard.space.preImages.add(ws.queue.push(im, e.Key(), val))
 }
 
-// emitImage emits the queue's first image, or the next piece of it.
+// emitImage emits the queue's first image, or the next piece of it. Of a rooted value it begins the part.
 func (ws *walkShard) emitImage() {
 	im, key, val := ws.queue.first()
+	if im.part != nil {
+		ws.current = im.part
+		ws.drop()
+		return
+	}
 	ws.item = im.item
 	it := &ws.item
 	it.Key, it.Value = key, val

@@ -1,6 +1,11 @@
-// Package value holds what the store knows of value types: their names, their encodings, and how a string is encoded.
+// Package value holds what the store knows of value types: their names, their encodings, how a string is encoded, and the collections that are
+// too big to be packed in one block of bytes: structures in the arena under one root block (docs/formats/value.md).
 //
-// It is not where values live (that is keyspace, on an arena) and has no commands. One file per type.
+// It is not where values live (that is keyspace: an entry has a value's bytes, or the ref of its root) and knows no keys, no thresholds and no commands.
+// Whoever uses a rooted value holds the lock of the shard that it is in. Slices that it gives point into the arena and go no further; arguments are copied.
+//
+// Reading order: value.go, string.go; env.go and rooted.go (what every rooted value has), members.go (the index of elements of sets, hashes and sorted
+// sets), then one file per type.
 package value
 
 // Type is the type of a value, as TYPE tells it. The numbers are those of Redis' object types, which RDB files do not use.

@@ -1,0 +1,248 @@
+package keyspace
+
+import (
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"strings"
+
+	"github.com/larder-cache/larder/store/arena"
+	"github.com/larder-cache/larder/store/value"
+)
+
+// coll is the twin of a rooted collection: a set's members or a hash's fields, which have a value and an expiry.
+type coll struct {
+	elems map[string]elem
+}
+
+type elem struct {
+	val string
+	at  int64
+}
+
+func (c *coll) clone() *coll { return &coll{maps.Clone(c.elems)} }
+
+func (c *coll) volatile() bool {
+	for _, x := range c.elems {
+		if x.at >= 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// freeze copies a database's models.
+func freeze(keys map[string]model) map[string]model {
+	out := maps.Clone(keys)
+	for key, m := range out {
+		if m.coll != nil {
+			m.coll = m.coll.clone()
+			out[key] = m
+		}
+	}
+	return out
+}
+
+// collKey is one of a few keys, so that collections become big.
+func (w *twin) collKey() string { return fmt.Sprint("coll:", w.rnd.IntN(8)) }
+
+// packed sets or replaces a packed value; nobody here looks into its bytes.
+func (w *twin) packed() {
+	db, key := w.randomKey()
+	if w.rnd.IntN(3) == 0 {
+		key = w.collKey()
+	}
+	val := w.text(w.rnd.IntN(200))
+	if w.rnd.IntN(4) == 0 {
+		val = w.text(900 + w.rnd.IntN(3000))
+	}
+	m, had := w.dbs[db][key]
+	n := model{val: val, enc: value.ListPack, at: NoExpiry, lru: uint32(w.now), typ: value.Hash}
+	w.at(db, key, func(d *DB, h uint64) {
+		if e := d.Find(h, []byte(key)); had && m.enc == value.ListPack && w.rnd.IntN(4) > 0 {
+			d.ReplacePacked(e, h, value.ListPack, []byte(val))
+		} else {
+			d.SetPacked(h, []byte(key), value.Hash, value.ListPack, []byte(val), KeepTTL)
+		}
+	})
+	if had {
+		n.at, n.lru = m.at, m.lru
+	}
+	w.dbs[db][key] = n
+}
+
+// collect makes some changes to a collection, which it makes if there is none under the key.
+func (w *twin) collect() {
+	db, key := w.rnd.IntN(len(w.dbs)), w.collKey()
+	w.change(db, key, 1+w.rnd.IntN(30), func() string { return fmt.Sprint("elem:", w.rnd.IntN(400)) })
+}
+
+// bulk makes a collection bigger than is freed, or emitted, at once.
+func (w *twin) bulk() {
+	if w.rnd.IntN(3) > 0 {
+		return
+	}
+	i := 0
+	w.change(w.rnd.IntN(len(w.dbs)), w.collKey(), 3000, func() string {
+		i++
+		return fmt.Sprint("bulk:", i)
+	})
+}
+
+func (w *twin) change(db int, key string, n int, name func() string) {
+	m, had := w.dbs[db][key]
+	if m.coll == nil {
+		m = model{enc: value.HashTable, at: m.at, lru: m.lru, typ: value.Hash, coll: &coll{map[string]elem{}}}
+		if !had {
+			m.at, m.lru = NoExpiry, uint32(w.now)
+		}
+		if w.rnd.IntN(2) == 0 {
+			m.typ = value.Set
+		}
+	}
+	w.at(db, key, func(d *DB, h uint64) {
+		e := d.Find(h, []byte(key))
+		if !e.Found() || e.Root() == 0 {
+			fresh := func() arena.Ref { return value.NewHash(d.Values()).Root() }
+			if m.typ == value.Set {
+				fresh = func() arena.Ref { return value.NewSet(d.Values()).Root() }
+			}
+			e = d.SetRoot(h, []byte(key), m.typ, value.HashTable, fresh(), KeepTTL)
+		}
+		d.BeforeChange(e)
+		for range n {
+			if m.typ == value.Set {
+				w.changeSet(value.OpenSet(d.Values(), e.Root()), m.coll, name())
+			} else {
+				w.changeHash(value.OpenHash(d.Values(), e.Root()), m.coll, name())
+			}
+		}
+		if len(m.coll.elems) == 0 {
+			d.Delete(h, []byte(key))
+		}
+	})
+	if w.dbs[db][key] = m; len(m.coll.elems) == 0 {
+		delete(w.dbs[db], key)
+	}
+}
+
+func (w *twin) changeSet(s value.RootedSet, c *coll, name string) {
+	_, had := c.elems[name]
+	if w.rnd.IntN(3) == 0 {
+		if s.Remove([]byte(name)) != had {
+			w.t.Fatalf("remove %s: want %v", name, had)
+		}
+		delete(c.elems, name)
+		return
+	}
+	if s.Add([]byte(name)) == had {
+		w.t.Fatalf("add %s: want %v", name, !had)
+	}
+	c.elems[name] = elem{at: NoExpiry}
+}
+
+func (w *twin) changeHash(m value.RootedHash, c *coll, name string) {
+	x, had := c.elems[name]
+	switch w.rnd.IntN(6) {
+	case 0, 1:
+		if m.Remove([]byte(name)) != had {
+			w.t.Fatalf("remove %s: want %v", name, had)
+		}
+		delete(c.elems, name)
+	case 2:
+		at := w.randomExpiry()
+		if m.SetExpire([]byte(name), at) != had {
+			w.t.Fatalf("expire %s: want %v", name, had)
+		}
+		if had {
+			c.elems[name] = elem{x.val, max(at, NoExpiry)}
+		}
+	default:
+		val, at := w.text(w.rnd.IntN(40)), int64(value.KeepTTL)
+		switch w.rnd.IntN(100) {
+		case 0:
+			val = strings.Repeat(val, 50)
+		case 1, 2, 3, 4, 5:
+			at = w.randomExpiry()
+		}
+		if m.Set([]byte(name), []byte(val), at) == had {
+			w.t.Fatalf("set %s: want %v", name, !had)
+		}
+		if at == value.KeepTTL {
+			if at = NoExpiry; had {
+				at = x.at
+			}
+		}
+		c.elems[name] = elem{val, max(at, NoExpiry)}
+	}
+}
+
+// mustBeColl compares a rooted value with its model.
+func (w *twin) mustBeColl(e Entry, key string, m model) {
+	w.t.Helper()
+	if e.Type() != m.typ || e.Encoding() != m.enc || e.ExpireAt() != m.at || e.LRU() != m.lru || e.Root() == 0 {
+		w.t.Fatalf("%q: %v %v %d %d %x, want %v %v %d %d", key, e.Type(), e.Encoding(), e.ExpireAt(), e.LRU(), e.Root(), m.typ, m.enc, m.at, m.lru)
+	}
+	got := &coll{map[string]elem{}}
+	env := e.DB().Values()
+	add := func(x value.Element) bool {
+		el := elem{at: NoExpiry}
+		if m.typ == value.Hash {
+			el = elem{string(x.Value()), x.ExpireAt()}
+		}
+		got.elems[string(x.Member())] = el
+		return true
+	}
+	if m.typ == value.Set {
+		value.OpenSet(env, e.Root()).Each(add)
+	} else {
+		value.OpenHash(env, e.Root()).Each(add)
+	}
+	if n := value.Len(env, m.typ, e.Root()); n != len(m.coll.elems) || !maps.Equal(got.elems, m.coll.elems) {
+		w.t.Fatalf("%q: %d elements, %d found, want %d", key, n, len(got.elems), len(m.coll.elems))
+	}
+}
+
+// emittedColl takes an item of a rooted value.
+func (w *twin) emittedColl(k *walking, shard int, it *Item, m model) {
+	id := fmt.Sprint(shard, it.DB, string(it.Key))
+	c := k.coll[id]
+	if it.First() != (c == nil) || it.Count != len(m.coll.elems) || it.FieldTTL != m.coll.volatile() {
+		w.t.Fatalf("walk: %q: first %v, %d elements, TTLs %v; want %v, %d, %v", it.Key, it.First(), it.Count, it.FieldTTL, c == nil, len(m.coll.elems), m.coll.volatile())
+	}
+	for other := range k.coll {
+		if other != id && strings.HasPrefix(other, fmt.Sprint(shard, it.DB)) {
+			w.t.Fatalf("walk: %q between the pieces of %s", id, other)
+		}
+	}
+	if c == nil {
+		c = &coll{map[string]elem{}}
+		k.coll[id] = c
+	}
+	next := func(b []byte) ([]byte, string) {
+		n, size := binary.Uvarint(b)
+		return b[size+int(n):], string(b[size : size+int(n)])
+	}
+	for b := it.Value; len(b) > 0; {
+		var name string
+		el := elem{at: NoExpiry}
+		if b, name = next(b); it.Type == value.Hash {
+			if b, el.val = next(b); it.FieldTTL {
+				el.at = int64(binary.LittleEndian.Uint64(b))
+				b = b[8:]
+			}
+		}
+		if _, twice := c.elems[name]; twice {
+			w.t.Fatalf("walk: %q: %s twice", it.Key, name)
+		}
+		c.elems[name] = el
+	}
+	if !it.Last() {
+		return
+	}
+	if !maps.Equal(c.elems, m.coll.elems) {
+		w.t.Fatalf("walk: %q has %d elements, want %d, or other ones", it.Key, len(c.elems), len(m.coll.elems))
+	}
+	delete(k.coll, id)
+	delete(k.want[it.DB], string(it.Key))
+}

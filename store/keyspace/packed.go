@@ -1,0 +1,61 @@
+package keyspace
+
+import (
+	"encoding/binary"
+
+	"github.com/larder-cache/larder/store/arena"
+	"github.com/larder-cache/larder/store/value"
+)
+
+// SetPacked sets a key to a packed collection: type and encoding (listpack or intset) say what the bytes are. They are copied. expireAt is in milliseconds since 1970,
+// NoExpiry or KeepTTL.
+func (d *DB) SetPacked(hash uint64, key []byte, t value.Type, enc value.Encoding, b []byte, expireAt int64) Entry {
+	if len(b) <= InlineMax {
+		c := content{typ: t, enc: enc, payload: b}
+		return d.put(hash, key, expireAt, &c)
+	}
+	ref := newBlock(d.shard.heap, d.arena, len(b))
+	copy(blockBytes(d.arena, ref, len(b)), b)
+	return d.setBlock(hash, key, t, enc, ref, len(b), expireAt)
+}
+
+// ReplacePacked is SetPacked, with the expiry kept, for a key that holds a packed collection already: e is what Find returned. Where the bytes fit in
+// the place of the old ones they are written there.
+func (d *DB) ReplacePacked(e Entry, hash uint64, enc value.Encoding, b []byte) Entry {
+	big := len(b) > InlineMax
+	if big != e.big() || big && !d.fits(e, len(b)) || !big && arena.ClassSize(e.size()) != arena.ClassSize(e.sizeWith(len(b))) {
+		return d.SetPacked(hash, e.Key(), e.Type(), enc, b, KeepTTL)
+	}
+	d.root.dict.BeforeWrite(&d.shard.env, hash)
+	if big && !d.alone(e) { // a walk has just taken a share
+		return d.SetPacked(hash, e.Key(), e.Type(), enc, b, KeepTTL)
+	}
+	*e.byteAt(0) = byte(e.Type()) | byte(enc)<<4
+	off, _ := e.payload()
+	if big {
+		e.putU64(off+8, uint64(len(b)))
+		copy(e.Packed(), b)
+		return e
+	}
+	binary.LittleEndian.PutUint16(e.bytes(6, 2), uint16(len(b)))
+	copy(e.bytes(off, len(b)), b)
+	return e
+}
+
+// sizeWith is what an entry would need with another payload.
+func (e Entry) sizeWith(payload int) int {
+	off, _ := e.payload()
+	return off + payload
+}
+
+func (d *DB) alone(e Entry) bool {
+	ref, _ := e.bigValue()
+	return owners(d.arena, ref).Load() == 1
+}
+
+// fits reports whether an entry's block is its alone, big enough for n bytes, and not more than twice that.
+func (d *DB) fits(e Entry, n int) bool {
+	ref, _ := e.bigValue()
+	size := d.arena.Size(ref)
+	return d.alone(e) && size >= blockHead+n && size <= 2*(blockHead+n)
+}

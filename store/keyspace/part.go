@@ -1,0 +1,124 @@
+package keyspace
+
+import (
+	"bytes"
+	"sync/atomic"
+
+	"github.com/larder-cache/larder/store/arena"
+	"github.com/larder-cache/larder/store/dict"
+	"github.com/larder-cache/larder/store/value"
+)
+
+// part is a walk's way through one rooted value: a walk through its index. It is opened when the walk is handed the entry, and closed when all elements
+// have been emitted. What its elements were then, it keeps: those that are about to change are copied first, and wait in chunks.
+//
+// Its item belongs to the walk of the shard where the key was. The value may have moved to another shard since (RENAME): all but where is under the lock of the shard that
+// it is in now.
+type part struct {
+	where atomic.Int32
+	slot  int
+	typ   value.Type
+	root  arena.Ref
+	index *dict.Dict
+	item  Item // of every chunk, without slices
+	key   []byte
+	// left is how many elements have not been handed over.
+	left int
+	// chunks are elements in the form in which they are emitted, bytes how many in all.
+	chunks [][]byte
+	bytes  int
+	begun  bool // something was emitted
+}
+
+// readyBytes is what a chunk has at least, unless it is the last one.
+const readyBytes = 16 << 10
+
+// open opens the part of an entry, of this shard, that a walk is handed.
+func (ws *walkShard) open(e Entry, it *Item) {
+	sh := ws.shard
+	p := &part{slot: ws.walk.slot, typ: e.Type(), root: e.Root(), item: *it, key: bytes.Clone(e.Key())}
+	p.where.Store(int32(sh.index))
+	p.index = value.Index(&sh.values, p.typ, p.root)
+	p.left = p.index.Len()
+	p.item.Rooted, p.item.Count, p.item.FieldTTL = true, p.left, p.typ == value.Hash && p.index.Volatile() > 0
+	p.index.BeginWalk(p.slot)
+	owners(sh.space.arena, p.root).Add(walkShare)
+	if ws.nested == nil {
+		ws.nested = map[*dict.Dict]*part{}
+	}
+	ws.nested[p.index] = p
+	sh.space.preImages.add(ws.queue.push(image{part: p}, nil, nil))
+}
+
+// handElement is the Hand of the indexes of this shard's rooted values.
+func (sh *Shard) handElement(d *dict.Dict, walk int, ref arena.Ref) {
+	p := sh.space.walks[walk].Load().shards[sh.index].nested[d]
+	n := value.ElementBytes(&sh.values, p.typ, ref, p.item.FieldTTL)
+	last := len(p.chunks) - 1
+	if last < 0 || len(p.chunks[last])+n > ChunkBytes {
+		p.chunks = append(p.chunks, nil)
+		last++
+	}
+	p.chunks[last] = value.AppendElement(p.chunks[last], &sh.values, p.typ, ref, p.item.FieldTTL)
+	p.bytes += n
+	p.left--
+	sh.space.preImages.add(n)
+}
+
+// goOn emits the next chunk of the walk's current part, or goes on through its index until there is one.
+func (ws *walkShard) goOn() {
+	p := ws.current
+	sh := &ws.walk.space.shards[p.where.Load()]
+	if p.left > 0 && len(p.chunks) < 2 && p.bytes < readyBytes {
+		ws.cost += bucketCost
+		p.index.WalkStep(&sh.values.Dict, p.slot)
+		return
+	}
+	var chunk []byte
+	if len(p.chunks) > 0 {
+		chunk, p.chunks = p.chunks[0], p.chunks[1:]
+	}
+	last := p.left == 0 && len(p.chunks) == 0
+	ws.item = p.item
+	ws.item.Key, ws.item.Value, ws.item.first, ws.item.last = p.key, chunk, !p.begun, last
+	p.begun = true
+	p.bytes -= len(chunk)
+	sh.space.preImages.add(-len(chunk))
+	ws.send()
+	if last {
+		ws.current = nil
+		p.close(sh)
+	}
+}
+
+// close ends a part, complete or not. sh is where it is.
+func (p *part) close(sh *Shard) {
+	p.index.EndWalk(p.slot)
+	delete(sh.space.walks[p.slot].Load().shards[sh.index].nested, p.index)
+	sh.space.preImages.add(-p.bytes)
+	p.chunks, p.bytes = nil, 0
+	sh.letWalkGo(p.typ, p.root)
+}
+
+// moveParts lets the walks through an entry's value follow it to another shard. Both are held.
+func (s *Space) moveParts(e Entry, to *Shard) {
+	from := e.db.shard
+	if owners(s.arena, e.Root()).Load() < walkShare {
+		return
+	}
+	index := value.Index(&from.values, e.Type(), e.Root())
+	for i := range s.walks {
+		w := s.walks[i].Load()
+		if w == nil {
+			continue
+		}
+		if p := w.shards[from.index].nested[index]; p != nil {
+			delete(w.shards[from.index].nested, index)
+			if w.shards[to.index].nested == nil {
+				w.shards[to.index].nested = map[*dict.Dict]*part{}
+			}
+			w.shards[to.index].nested[index] = p
+			p.where.Store(int32(to.index))
+		}
+	}
+}
