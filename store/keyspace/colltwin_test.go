@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"maps"
+	"math"
 	"strings"
 
 	"github.com/larder-cache/larder/store/arena"
@@ -96,24 +97,33 @@ func (w *twin) change(db int, key string, n int, name func() string) {
 		if !had {
 			m.at, m.lru = NoExpiry, uint32(w.now)
 		}
-		if w.rnd.IntN(2) == 0 {
+		switch w.rnd.IntN(3) {
+		case 0:
 			m.typ = value.Set
+		case 1:
+			m.typ, m.enc = value.ZSet, value.SkipList
 		}
 	}
 	w.at(db, key, func(d *DB, h uint64) {
 		e := d.Find(h, []byte(key))
 		if !e.Found() || e.Root() == 0 {
 			fresh := func() arena.Ref { return value.NewHash(d.Values()).Root() }
-			if m.typ == value.Set {
+			switch m.typ {
+			case value.Set:
 				fresh = func() arena.Ref { return value.NewSet(d.Values()).Root() }
+			case value.ZSet:
+				fresh = func() arena.Ref { return value.NewZSet(d.Values()).Root() }
 			}
-			e = d.SetRoot(h, []byte(key), m.typ, value.HashTable, fresh(), KeepTTL)
+			e = d.SetRoot(h, []byte(key), m.typ, m.enc, fresh(), KeepTTL)
 		}
 		d.BeforeChange(e)
 		for range n {
-			if m.typ == value.Set {
+			switch m.typ {
+			case value.Set:
 				w.changeSet(value.OpenSet(d.Values(), e.Root()), m.coll, name())
-			} else {
+			case value.ZSet:
+				w.changeZSet(value.OpenZSet(d.Values(), e.Root()), m.coll, name())
+			default:
 				w.changeHash(value.OpenHash(d.Values(), e.Root()), m.coll, name())
 			}
 		}
@@ -139,6 +149,27 @@ func (w *twin) changeSet(s value.RootedSet, c *coll, name string) {
 		w.t.Fatalf("add %s: want %v", name, !had)
 	}
 	c.elems[name] = elem{at: NoExpiry}
+}
+
+// changeZSet keeps a score's bytes as the element's value.
+func (w *twin) changeZSet(z value.RootedZSet, c *coll, name string) {
+	_, had := c.elems[name]
+	if w.rnd.IntN(3) == 0 {
+		if z.Remove([]byte(name)) != had {
+			w.t.Fatalf("remove %s: want %v", name, had)
+		}
+		delete(c.elems, name)
+		return
+	}
+	score := float64(w.rnd.IntN(50)) / 4
+	if _, created := z.Set([]byte(name), score); created == had {
+		w.t.Fatalf("set %s: want %v", name, !had)
+	}
+	c.elems[name] = elem{scoreText(score), NoExpiry}
+}
+
+func scoreText(score float64) string {
+	return string(binary.LittleEndian.AppendUint64(nil, math.Float64bits(score)))
 }
 
 func (w *twin) changeHash(m value.RootedHash, c *coll, name string) {
@@ -187,15 +218,21 @@ func (w *twin) mustBeColl(e Entry, key string, m model) {
 	env := e.DB().Values()
 	add := func(x value.Element) bool {
 		el := elem{at: NoExpiry}
-		if m.typ == value.Hash {
+		switch m.typ {
+		case value.Hash:
 			el = elem{string(x.Value()), x.ExpireAt()}
+		case value.ZSet:
+			el.val = scoreText(x.Score())
 		}
 		got.elems[string(x.Member())] = el
 		return true
 	}
-	if m.typ == value.Set {
+	switch m.typ {
+	case value.Set:
 		value.OpenSet(env, e.Root()).Each(add)
-	} else {
+	case value.ZSet:
+		value.OpenZSet(env, e.Root()).Each(add)
+	default:
 		value.OpenHash(env, e.Root()).Each(add)
 	}
 	if n := value.Len(env, m.typ, e.Root()); n != len(m.coll.elems) || !maps.Equal(got.elems, m.coll.elems) {
@@ -226,7 +263,11 @@ func (w *twin) emittedColl(k *walking, shard int, it *Item, m model) {
 	for b := it.Value; len(b) > 0; {
 		var name string
 		el := elem{at: NoExpiry}
-		if b, name = next(b); it.Type == value.Hash {
+		b, name = next(b)
+		switch it.Type {
+		case value.ZSet:
+			el.val, b = string(b[:8]), b[8:]
+		case value.Hash:
 			if b, el.val = next(b); it.FieldTTL {
 				el.at = int64(binary.LittleEndian.Uint64(b))
 				b = b[8:]

@@ -5,6 +5,7 @@ import (
 
 	"github.com/larder-cache/larder/store/arena"
 	"github.com/larder-cache/larder/store/dict"
+	"github.com/larder-cache/larder/store/tree"
 )
 
 // Env is what the rooted values of one shard are worked with. It holds no state of theirs.
@@ -15,11 +16,14 @@ type Env struct {
 	Hash func([]byte) uint64
 	// Dict is what the indexes of elements work with. Its Hash reads the member of an element's block; its Hand is given by who walks.
 	Dict dict.Env
+
+	zset tree.Env // of the order of sorted sets
 }
 
 // Init makes an Env ready. hand is dict.Env's; nil will do where nobody walks.
 func (env *Env) Init(a *arena.Arena, h *arena.Heap, hash func([]byte) uint64, hand func(d *dict.Dict, walk int, ref arena.Ref)) {
 	env.Arena, env.Heap, env.Hash = a, h, hash
+	env.zset = zsetOrder(a, h)
 	env.Dict = dict.Env{Arena: a, Heap: h, Hand: hand, Hash: func(ref arena.Ref) uint64 { return hash(elementAt(a, ref).Member()) }}
 }
 

@@ -187,12 +187,18 @@ func (m members) freeSome(n int) (done bool) {
 func (m members) clone(env *Env, t Type) members {
 	to := newMembers(env, m.env.Arena.Size(m.root))
 	m.index().Walkthrough(&m.env.Dict, func(ref arena.Ref) {
-		n := m.env.Arena.Size(ref)
-		x := to.alloc(n)
-		copy(x.bytes(0, n), elementAt(m.env.Arena, ref).bytes(0, n))
+		x := to.copyOf(m, ref)
 		to.index().Insert(&env.Dict, env.Hash(x.Member()), x.ref, x.expiry(t))
 	})
 	return to
+}
+
+// copyOf makes a copy of an element's block of another value. It is not in the index yet.
+func (m members) copyOf(from members, ref arena.Ref) Element {
+	n := from.env.Arena.Size(ref)
+	x := m.alloc(n)
+	copy(x.bytes(0, n), elementAt(from.env.Arena, ref).bytes(0, n))
+	return x
 }
 
 // expiry is an element's expiry, whatever type it is of.
@@ -203,8 +209,9 @@ func (x Element) expiry(t Type) int64 {
 	return x.ExpireAt()
 }
 
-// defrag goes over one bucket of the index from a position on, and moves elements and parts of the index where that wins memory.
-func (m members) defrag(at uint64) (next uint64, moved, left int) {
+// defrag goes over one bucket of the index from a position on, and moves elements and parts of the index where that wins memory. fn, if not nil, is told of each element that
+// was copied to another block, before the old one is freed.
+func (m members) defrag(at uint64, fn func(from, to arena.Ref)) (next uint64, moved, left int) {
 	h, a := m.env.Heap, m.env.Arena
 	elements, kept := 0, 0
 	next, moved, left = m.index().Defrag(&m.env.Dict, at, func(ref arena.Ref) arena.Ref {
@@ -215,6 +222,9 @@ func (m members) defrag(at uint64) (next uint64, moved, left int) {
 		n := a.Size(ref)
 		to := h.Alloc(n)
 		copy(a.Bytes(to, n), a.Bytes(ref, n))
+		if fn != nil {
+			fn(ref, to)
+		}
 		h.Free(ref)
 		elements++
 		return to

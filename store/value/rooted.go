@@ -20,8 +20,11 @@ func Len(env *Env, t Type, root arena.Ref) int {
 // Bytes is how much memory a rooted value takes, its root block included.
 func Bytes(env *Env, t Type, root arena.Ref) int64 {
 	n := int64(env.Arena.Size(root))
-	if indexed(t) {
+	switch t {
+	case Set, Hash:
 		n += members{env, root}.bytes()
+	case ZSet:
+		n += OpenZSet(env, root).bytes()
 	}
 	return n
 }
@@ -29,16 +32,22 @@ func Bytes(env *Env, t Type, root arena.Ref) int64 {
 // Free frees up to n elements (and up to some hundred more) of a value that nobody owns or walks through any more, and reports whether all is
 // free, the root block included. Until then it is to be called again, and nothing else done with the value.
 func Free(env *Env, t Type, root arena.Ref, n int) (done bool) {
-	if indexed(t) {
+	switch t {
+	case Set, Hash:
 		return members{env, root}.freeSome(n)
+	case ZSet:
+		return OpenZSet(env, root).freeSome(n)
 	}
 	return true
 }
 
 // Clone makes a deep copy of a value of env in the env of another shard, or the same one, and returns its root. Both shards are held.
 func Clone(to, env *Env, t Type, root arena.Ref) arena.Ref {
-	if indexed(t) {
+	switch t {
+	case Set, Hash:
 		return members{env, root}.clone(to, t).root
+	case ZSet:
+		return OpenZSet(env, root).clone(to).root
 	}
 	return arena.Nil
 }
@@ -46,10 +55,13 @@ func Clone(to, env *Env, t Type, root arena.Ref) arena.Ref {
 // Defrag goes over some part of a value, a bucket of its index, from a position on (0 at first) and moves blocks where that wins memory; not the root block, which is its
 // entry's to move. It returns the position to go on at, 0 at the end, and how many blocks were moved and left. Nothing else changes.
 func Defrag(env *Env, t Type, root arena.Ref, position uint64) (next uint64, moved, left int) {
-	if !indexed(t) {
-		return 0, 0, 0
+	next = dict.End
+	switch t {
+	case Set, Hash:
+		next, moved, left = members{env, root}.defrag(position, nil)
+	case ZSet:
+		next, moved, left = OpenZSet(env, root).defrag(position)
 	}
-	next, moved, left = members{env, root}.defrag(position)
 	if next == dict.End {
 		next = 0
 	}
@@ -58,10 +70,13 @@ func Defrag(env *Env, t Type, root arena.Ref, position uint64) (next uint64, mov
 
 // Check verifies a value's structures; for tests and DEBUG.
 func Check(env *Env, t Type, root arena.Ref) error {
-	if !indexed(t) {
-		return nil
+	switch t {
+	case Set, Hash:
+		return members{env, root}.check(t)
+	case ZSet:
+		return OpenZSet(env, root).check()
 	}
-	return members{env, root}.check(t)
+	return nil
 }
 
 // Index is a value's index of elements, through which a walk goes, or nil if its type has none.
