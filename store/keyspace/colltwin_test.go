@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/larder-cache/larder/store/arena"
@@ -14,6 +15,8 @@ import (
 // coll is the twin of a rooted collection: a set's members or a hash's fields, which have a value and an expiry.
 type coll struct {
 	elems map[string]elem
+	list  []string // of a list (listtwin_test.go)
+	nodes int      // that were emitted of it
 }
 
 type elem struct {
@@ -21,7 +24,7 @@ type elem struct {
 	at  int64
 }
 
-func (c *coll) clone() *coll { return &coll{maps.Clone(c.elems)} }
+func (c *coll) clone() *coll { return &coll{elems: maps.Clone(c.elems), list: slices.Clone(c.list)} }
 
 func (c *coll) volatile() bool {
 	for _, x := range c.elems {
@@ -93,11 +96,13 @@ func (w *twin) bulk() {
 func (w *twin) change(db int, key string, n int, name func() string) {
 	m, had := w.dbs[db][key]
 	if m.coll == nil {
-		m = model{enc: value.HashTable, at: m.at, lru: m.lru, typ: value.Hash, coll: &coll{map[string]elem{}}}
+		m = model{enc: value.HashTable, at: m.at, lru: m.lru, typ: value.Hash, coll: &coll{elems: map[string]elem{}}}
 		if !had {
 			m.at, m.lru = NoExpiry, uint32(w.now)
 		}
-		switch w.rnd.IntN(3) {
+		switch w.rnd.IntN(4) {
+		case 3:
+			m.typ, m.enc = value.List, value.QuickList
 		case 0:
 			m.typ = value.Set
 		case 1:
@@ -109,6 +114,8 @@ func (w *twin) change(db int, key string, n int, name func() string) {
 		if !e.Found() || e.Root() == 0 {
 			fresh := func() arena.Ref { return value.NewHash(d.Values()).Root() }
 			switch m.typ {
+			case value.List:
+				fresh = func() arena.Ref { return value.NewList(d.Values()).Root() }
 			case value.Set:
 				fresh = func() arena.Ref { return value.NewSet(d.Values()).Root() }
 			case value.ZSet:
@@ -119,6 +126,8 @@ func (w *twin) change(db int, key string, n int, name func() string) {
 		d.BeforeChange(e)
 		for range n {
 			switch m.typ {
+			case value.List:
+				w.changeList(value.OpenList(d.Values(), e.Root()), m.coll, name())
 			case value.Set:
 				w.changeSet(value.OpenSet(d.Values(), e.Root()), m.coll, name())
 			case value.ZSet:
@@ -127,11 +136,11 @@ func (w *twin) change(db int, key string, n int, name func() string) {
 				w.changeHash(value.OpenHash(d.Values(), e.Root()), m.coll, name())
 			}
 		}
-		if len(m.coll.elems) == 0 {
+		if m.coll.len() == 0 {
 			d.Delete(h, []byte(key))
 		}
 	})
-	if w.dbs[db][key] = m; len(m.coll.elems) == 0 {
+	if w.dbs[db][key] = m; m.coll.len() == 0 {
 		delete(w.dbs[db], key)
 	}
 }
@@ -214,8 +223,12 @@ func (w *twin) mustBeColl(e Entry, key string, m model) {
 	if e.Type() != m.typ || e.Encoding() != m.enc || e.ExpireAt() != m.at || e.LRU() != m.lru || e.Root() == 0 {
 		w.t.Fatalf("%q: %v %v %d %d %x, want %v %v %d %d", key, e.Type(), e.Encoding(), e.ExpireAt(), e.LRU(), e.Root(), m.typ, m.enc, m.at, m.lru)
 	}
-	got := &coll{map[string]elem{}}
+	got := &coll{elems: map[string]elem{}}
 	env := e.DB().Values()
+	if m.typ == value.List {
+		w.mustBeList(value.OpenList(env, e.Root()), key, m.coll)
+		return
+	}
 	add := func(x value.Element) bool {
 		el := elem{at: NoExpiry}
 		switch m.typ {
@@ -244,7 +257,7 @@ func (w *twin) mustBeColl(e Entry, key string, m model) {
 func (w *twin) emittedColl(k *walking, shard int, it *Item, m model) {
 	id := fmt.Sprint(shard, it.DB, string(it.Key))
 	c := k.coll[id]
-	if it.First() != (c == nil) || it.Count != len(m.coll.elems) || it.FieldTTL != m.coll.volatile() {
+	if it.First() != (c == nil) || it.Type != value.List && it.Count != len(m.coll.elems) || it.FieldTTL != m.coll.volatile() {
 		w.t.Fatalf("walk: %q: first %v, %d elements, TTLs %v; want %v, %d, %v", it.Key, it.First(), it.Count, it.FieldTTL, c == nil, len(m.coll.elems), m.coll.volatile())
 	}
 	for other := range k.coll {
@@ -253,14 +266,17 @@ func (w *twin) emittedColl(k *walking, shard int, it *Item, m model) {
 		}
 	}
 	if c == nil {
-		c = &coll{map[string]elem{}}
+		c = &coll{elems: map[string]elem{}}
 		k.coll[id] = c
+	}
+	if it.Type == value.List {
+		c.emittedList(it.Value)
 	}
 	next := func(b []byte) ([]byte, string) {
 		n, size := binary.Uvarint(b)
 		return b[size+int(n):], string(b[size : size+int(n)])
 	}
-	for b := it.Value; len(b) > 0; {
+	for b := it.Value; len(b) > 0 && it.Type != value.List; {
 		var name string
 		el := elem{at: NoExpiry}
 		b, name = next(b)
@@ -281,8 +297,8 @@ func (w *twin) emittedColl(k *walking, shard int, it *Item, m model) {
 	if !it.Last() {
 		return
 	}
-	if !maps.Equal(c.elems, m.coll.elems) {
-		w.t.Fatalf("walk: %q has %d elements, want %d, or other ones", it.Key, len(c.elems), len(m.coll.elems))
+	if !maps.Equal(c.elems, m.coll.elems) || !slices.Equal(c.list, m.coll.list) || it.Type == value.List && it.Count != c.nodes {
+		w.t.Fatalf("walk: %q has %d elements, want %d, or other ones", it.Key, c.len(), m.coll.len())
 	}
 	delete(k.coll, id)
 	delete(k.want[it.DB], string(it.Key))

@@ -3,9 +3,12 @@ package keyspace
 import "github.com/larder-cache/larder/store/value"
 
 // Copy sets key in dst to what src has: value, expiry and access clock. dst may be in another shard, and both are held. src must not be that very key. A big value is
-// not copied but shared, until one of its keys is written to. Of a rooted value a deep copy is made.
+// not copied but shared, until one of its keys is written to. Of a rooted value a copy is made, of the whole or, of a list, piece by piece as either changes.
 func (d *DB) Copy(src Entry, hash uint64, key []byte) Entry {
 	if src.rooted() {
+		if src.db.shard != d.shard {
+			src.db.shard.heap.Share() // a list's copy has nodes in common with it
+		}
 		root := value.Clone(&d.shard.values, &src.db.shard.values, src.Type(), src.Root())
 		e := d.SetRoot(hash, key, src.Type(), src.Encoding(), root, src.ExpireAt())
 		e.SetLRU(src.LRU())

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"sync/atomic"
 
+	"github.com/larder-cache/larder/base/limits"
 	"github.com/larder-cache/larder/store/arena"
 	"github.com/larder-cache/larder/store/dict"
 	"github.com/larder-cache/larder/store/value"
@@ -12,6 +13,8 @@ import (
 // part is a walk's way through one rooted value: a walk through its index. It is opened when the walk is handed the entry, and closed when all elements
 // have been emitted. What its elements were then, it keeps: those that are about to change are copied first, and wait in chunks.
 //
+// Of a value that value.Frozen names, it has a copy instead, with a root of its own, which shares with the value what has not changed since.
+//
 // Its item belongs to the walk of the shard where the key was. The value may have moved to another shard since (RENAME): all but where is under the lock of the shard that
 // it is in now.
 type part struct {
@@ -19,8 +22,9 @@ type part struct {
 	slot  int
 	typ   value.Type
 	root  arena.Ref
-	index *dict.Dict
-	item  Item // of every chunk, without slices
+	index *dict.Dict // nil if root is a copy
+	next  uint64     // where it goes on in a copy
+	item  Item       // of every chunk, without slices
 	key   []byte
 	// left is how many elements have not been handed over.
 	left int
@@ -38,16 +42,26 @@ func (ws *walkShard) open(e Entry, it *Item) {
 	sh := ws.shard
 	p := &part{slot: ws.walk.slot, typ: e.Type(), root: e.Root(), item: *it, key: bytes.Clone(e.Key())}
 	p.where.Store(int32(sh.index))
-	p.index = value.Index(&sh.values, p.typ, p.root)
+	if p.item.Rooted = true; value.Frozen(p.typ) {
+		p.root = value.Clone(&sh.values, &sh.values, p.typ, p.root)
+		p.item.Count = value.Nodes(&sh.values, p.typ, p.root)
+	} else {
+		ws.follow(p)
+	}
+	sh.space.preImages.add(ws.queue.push(image{part: p}, nil, nil))
+}
+
+// follow begins a part's walk through its value's index.
+func (ws *walkShard) follow(p *part) {
+	p.index = value.Index(&ws.shard.values, p.typ, p.root)
 	p.left = p.index.Len()
-	p.item.Rooted, p.item.Count, p.item.FieldTTL = true, p.left, p.typ == value.Hash && p.index.Volatile() > 0
+	p.item.Count, p.item.FieldTTL = p.left, p.typ == value.Hash && p.index.Volatile() > 0
 	p.index.BeginWalk(p.slot)
-	owners(sh.space.arena, p.root).Add(walkShare)
+	owners(ws.shard.space.arena, p.root).Add(walkShare)
 	if ws.nested == nil {
 		ws.nested = map[*dict.Dict]*part{}
 	}
 	ws.nested[p.index] = p
-	sh.space.preImages.add(ws.queue.push(image{part: p}, nil, nil))
 }
 
 // handElement is the Hand of the indexes of this shard's rooted values.
@@ -69,6 +83,12 @@ func (sh *Shard) handElement(d *dict.Dict, walk int, ref arena.Ref) {
 func (ws *walkShard) goOn() {
 	p := ws.current
 	sh := &ws.walk.space.shards[p.where.Load()]
+	if p.index == nil {
+		var chunk []byte
+		chunk, p.next = value.AppendNodes(nil, &sh.values, p.typ, p.root, p.next, readyBytes)
+		ws.sendChunk(p, sh, chunk, p.next == 0)
+		return
+	}
 	if p.left > 0 && len(p.chunks) < 2 && p.bytes < readyBytes {
 		ws.cost += bucketCost
 		p.index.WalkStep(&sh.values.Dict, p.slot)
@@ -78,12 +98,16 @@ func (ws *walkShard) goOn() {
 	if len(p.chunks) > 0 {
 		chunk, p.chunks = p.chunks[0], p.chunks[1:]
 	}
-	last := p.left == 0 && len(p.chunks) == 0
+	p.bytes -= len(chunk)
+	sh.space.preImages.add(-len(chunk))
+	ws.sendChunk(p, sh, chunk, p.left == 0 && len(p.chunks) == 0)
+}
+
+// sendChunk emits some elements of a part, and closes it with the last ones. sh is where it is.
+func (ws *walkShard) sendChunk(p *part, sh *Shard, chunk []byte, last bool) {
 	ws.item = p.item
 	ws.item.Key, ws.item.Value, ws.item.first, ws.item.last = p.key, chunk, !p.begun, last
 	p.begun = true
-	p.bytes -= len(chunk)
-	sh.space.preImages.add(-len(chunk))
 	ws.send()
 	if last {
 		ws.current = nil
@@ -93,6 +117,11 @@ func (ws *walkShard) goOn() {
 
 // close ends a part, complete or not. sh is where it is.
 func (p *part) close(sh *Shard) {
+	if p.index == nil {
+		owners(sh.space.arena, p.root).Store(0)
+		sh.dispose(p.typ, p.root, limits.MaxElementsFreedAtOnce)
+		return
+	}
 	p.index.EndWalk(p.slot)
 	delete(sh.space.walks[p.slot].Load().shards[sh.index].nested, p.index)
 	sh.space.preImages.add(-p.bytes)

@@ -69,3 +69,9 @@ func (y Layout) weigh(it Item) uint64 {
 
 // top is the level of the root.
 func (t *Tree) top() int { return int(t.height) - 1 }
+
+// Bytes is about how much memory the nodes take: what they take where they are as full as splits leave them on average.
+func (t *Tree) Bytes(e *Env) int {
+	leaf := int(t.items) * e.Layout.stride(0)
+	return leaf + leaf/16 + int(t.items)*e.Layout.stride(1)/e.Layout.most(0)
+}

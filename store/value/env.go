@@ -18,12 +18,14 @@ type Env struct {
 	Dict dict.Env
 
 	zset tree.Env // of the order of sorted sets
+	list tree.Env // of lists
 }
 
 // Init makes an Env ready. hand is dict.Env's; nil will do where nobody walks.
 func (env *Env) Init(a *arena.Arena, h *arena.Heap, hash func([]byte) uint64, hand func(d *dict.Dict, walk int, ref arena.Ref)) {
 	env.Arena, env.Heap, env.Hash = a, h, hash
 	env.zset = zsetOrder(a, h)
+	env.list = listEnv(a, h)
 	env.Dict = dict.Env{Arena: a, Heap: h, Hand: hand, Hash: func(ref arena.Ref) uint64 { return hash(elementAt(a, ref).Member()) }}
 }
 

@@ -11,8 +11,11 @@ func indexed(t Type) bool { return t == Set || t == Hash || t == ZSet }
 
 // Len is the number of elements of a rooted value.
 func Len(env *Env, t Type, root arena.Ref) int {
-	if indexed(t) {
+	switch {
+	case indexed(t):
 		return members{env, root}.Len()
+	case t == List:
+		return OpenList(env, root).Len()
 	}
 	return 0
 }
@@ -25,6 +28,8 @@ func Bytes(env *Env, t Type, root arena.Ref) int64 {
 		n += members{env, root}.bytes()
 	case ZSet:
 		n += OpenZSet(env, root).bytes()
+	case List:
+		n += OpenList(env, root).bytes()
 	}
 	return n
 }
@@ -37,17 +42,22 @@ func Free(env *Env, t Type, root arena.Ref, n int) (done bool) {
 		return members{env, root}.freeSome(n)
 	case ZSet:
 		return OpenZSet(env, root).freeSome(n)
+	case List:
+		return OpenList(env, root).freeSome(n)
 	}
 	return true
 }
 
-// Clone makes a deep copy of a value of env in the env of another shard, or the same one, and returns its root. Both shards are held.
+// Clone makes a copy of a value of env in the env of another shard, or the same one, and returns its root. Both shards are held. A list's copy shares
+// everything with it until one of them changes; of the others it is a deep copy.
 func Clone(to, env *Env, t Type, root arena.Ref) arena.Ref {
 	switch t {
 	case Set, Hash:
 		return members{env, root}.clone(to, t).root
 	case ZSet:
 		return OpenZSet(env, root).clone(to).root
+	case List:
+		return OpenList(env, root).clone(to).root
 	}
 	return arena.Nil
 }
@@ -61,6 +71,8 @@ func Defrag(env *Env, t Type, root arena.Ref, position uint64) (next uint64, mov
 		next, moved, left = members{env, root}.defrag(position, nil)
 	case ZSet:
 		next, moved, left = OpenZSet(env, root).defrag(position)
+	case List:
+		return OpenList(env, root).defrag(position)
 	}
 	if next == dict.End {
 		next = 0
@@ -75,6 +87,8 @@ func Check(env *Env, t Type, root arena.Ref) error {
 		return members{env, root}.check(t)
 	case ZSet:
 		return OpenZSet(env, root).check()
+	case List:
+		return OpenList(env, root).check()
 	}
 	return nil
 }
@@ -85,6 +99,26 @@ func Index(env *Env, t Type, root arena.Ref) *dict.Dict {
 		return nil
 	}
 	return members{env, root}.index()
+}
+
+// Frozen reports whether a walk reads values of a type from a Clone of its own, which costs nothing, by AppendNodes, and not through an index.
+func Frozen(t Type) bool { return t == List }
+
+// Nodes is how many nodes AppendNodes appends of a value in all.
+func Nodes(env *Env, t Type, root arena.Ref) int {
+	if t == List {
+		return OpenList(env, root).Nodes()
+	}
+	return 0
+}
+
+// AppendNodes appends nodes of a Frozen type's value, in the form in which walks emit them, from a position on (0 at first) until dst is at least so many bytes longer. It
+// returns the position to go on at, 0 at the end.
+func AppendNodes(dst []byte, env *Env, t Type, root arena.Ref, position uint64, bytes int) (to []byte, next uint64) {
+	if t == List {
+		return OpenList(env, root).appendNodes(dst, position, bytes)
+	}
+	return dst, 0
 }
 
 // AppendElement appends an element of an index, by its ref, in the form in which walks emit it; ttl says whether a hash's fields come with their
