@@ -47,7 +47,7 @@ const (
 // checkZiplist makes a check of ziplists whose number of entries is a multiple of each.
 func checkZiplist(each int) func([]byte) error {
 	return func(p []byte) error {
-		n, err := ziplistEntries(p)
+		n, err := walkZiplist(p, func([]byte) {})
 		if err == nil && n%each != 0 {
 			err = fmt.Errorf("a ziplist of %d entries, expected a multiple of %d", n, each)
 		}
@@ -55,8 +55,8 @@ func checkZiplist(each int) func([]byte) error {
 	}
 }
 
-// ziplistEntries walks a ziplist and returns its number of entries.
-func ziplistEntries(p []byte) (int, error) {
+// walkZiplist walks a ziplist, gives visit the encoding and data of every entry, and returns the number of entries. An error may come after entries were visited.
+func walkZiplist(p []byte, visit func(data []byte)) (int, error) {
 	if len(p) < zlHeaderBytes+1 || uint64(binary.LittleEndian.Uint32(p)) != uint64(len(p)) || p[len(p)-1] != zlEnd {
 		return 0, errZiplist
 	}
@@ -64,10 +64,11 @@ func ziplistEntries(p []byte) (int, error) {
 	n, at, prev := 0, uint64(zlHeaderBytes), uint64(0)
 	last := at
 	for end := uint64(len(p) - 1); at < end; n++ {
-		prevLen, size, ok := ziplistEntry(p[at:end])
+		prevLen, head, size, ok := ziplistEntry(p[at:end])
 		if !ok || prevLen != prev || size > end-at {
 			return 0, errZiplist
 		}
+		visit(p[at+head : at+size])
 		last, prev = at, size
 		at += size
 	}
@@ -77,20 +78,20 @@ func ziplistEntries(p []byte) (int, error) {
 	return n, nil
 }
 
-// ziplistEntry returns, of the entry at the beginning of p, the length of the entry before it and its own.
-func ziplistEntry(p []byte) (prev, size uint64, ok bool) {
-	prev, size = uint64(p[0]), 1
+// ziplistEntry returns, of the entry at the beginning of p, the length of the entry before it, how many bytes that takes, and its own length.
+func ziplistEntry(p []byte) (prev, head, size uint64, ok bool) {
+	prev, head = uint64(p[0]), 1
 	if p[0] >= zlBigPrev {
 		if p[0] != zlBigPrev || len(p) < 5 {
-			return 0, 0, false
+			return 0, 0, 0, false
 		}
-		prev, size = uint64(binary.LittleEndian.Uint32(p[1:])), 5
+		prev, head = uint64(binary.LittleEndian.Uint32(p[1:])), 5
 	}
-	if p = p[size:]; len(p) == 0 {
-		return 0, 0, false
+	if p = p[head:]; len(p) == 0 {
+		return 0, 0, 0, false
 	}
 	n, ok := ziplistData(p)
-	return prev, size + n, ok
+	return prev, head, head + n, ok
 }
 
 // ziplistData returns the bytes that an entry's encoding, at the beginning of p, and its data take.
@@ -132,9 +133,12 @@ func checkIntset(p []byte) error {
 	return nil
 }
 
-// checkZipmap checks a zipmap: a byte that is the number of fields (254 and more: unknown), then field length, field,
-// value length, a byte of free space, value, free space; 0xFF.
-func checkZipmap(p []byte) error {
+// checkZipmap checks a zipmap.
+func checkZipmap(p []byte) error { return walkZipmap(p, func(_, _ []byte) {}) }
+
+// walkZipmap walks a zipmap and gives visit every field and its value. A zipmap is a byte that is the number of fields (254 and more: unknown), then field length,
+// field, value length, a byte of free space, value, free space; 0xFF. An error may come after fields were visited.
+func walkZipmap(p []byte, visit func(field, val []byte)) error {
 	if len(p) < 2 || p[len(p)-1] != 0xFF {
 		return errZipmap
 	}
@@ -144,16 +148,19 @@ func checkZipmap(p []byte) error {
 		if !ok || size > uint64(len(rest)-head) {
 			return errZipmap
 		}
+		field := rest[head : uint64(head)+size]
 		rest = rest[uint64(head)+size:]
 		size, head, ok = zipmapLength(rest)
 		if !ok || head == len(rest) {
 			return errZipmap
 		}
-		size += 1 + uint64(rest[head]) // the byte of free space, and the free space
-		if size > uint64(len(rest)-head) {
+		free := uint64(rest[head])
+		head++
+		if size+free > uint64(len(rest)-head) {
 			return errZipmap
 		}
-		rest = rest[uint64(head)+size:]
+		visit(field, rest[head:uint64(head)+size])
+		rest = rest[uint64(head)+size+free:]
 	}
 	if stored < 254 && stored != n {
 		return errZipmap

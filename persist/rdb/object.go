@@ -72,6 +72,11 @@ func (r *Reader) str(dst []byte, limit int, what string) ([]byte, error) {
 	if err != nil {
 		return dst, err
 	}
+	return r.strOf(dst, at, n, enc, limit, what)
+}
+
+// strOf is str of a string whose length or encoding, at byte at, has been read.
+func (r *Reader) strOf(dst []byte, at int64, n uint64, enc, limit int, what string) ([]byte, error) {
 	switch enc {
 	case encNone:
 		if n > uint64(limit) {

@@ -91,6 +91,8 @@ type Value struct {
 	// Raw is the value of any other type as it stands in the dump: the type byte and the serialized bytes. Nil with
 	// ReaderOptions.DiscardRaw.
 	Raw []byte
+	// Content is the value of any other type with ReaderOptions.Elements; Raw is then nil, but for a module's value.
+	Content Content
 }
 
 // Event is one record of a dump. Its byte slices are valid until the next call of Next.
@@ -146,6 +148,8 @@ type ReaderOptions struct {
 	SkipChecksum bool
 	// DiscardRaw walks over values that are not strings without keeping their bytes.
 	DiscardRaw bool
+	// Elements gives values that are not strings by their content: Value.Content and NextElement.
+	Elements bool
 	// Deep looks into packed encodings (ziplist, listpack, intset, zipmap) and decompresses them, too.
 	Deep bool
 }
@@ -161,17 +165,18 @@ type Where struct {
 
 // Reader reads a dump. It is used by one goroutine.
 type Reader struct {
-	src     source
-	opts    ReaderOptions
-	version int
-	db      int
-	where   Where
-	key     []byte // the buffers that events point into
-	val     []byte
-	scratch []byte // compressed strings and packed encodings
-	started bool
-	end     bool  // the end has been reported
-	err     error // what Next returns from now on
+	src      source
+	opts     ReaderOptions
+	version  int
+	db       int
+	where    Where
+	key      []byte // the buffers that events point into
+	val      []byte
+	scratch  []byte // compressed strings and packed encodings
+	contents contents
+	started  bool
+	end      bool  // the end has been reported
+	err      error // what Next returns from now on
 }
 
 // keepBytes is how much buffer a Reader keeps from one key to the next.
@@ -229,6 +234,9 @@ func (r *Reader) next() (Event, error) {
 		}
 		r.started = true
 	}
+	if err := r.passElements(); err != nil {
+		return Event{}, err
+	}
 	r.trim()
 	r.where = Where{Doing: "read-type"}
 	ev := Event{Offset: r.src.offset()}
@@ -259,7 +267,7 @@ func (r *Reader) next() (Event, error) {
 
 // trim gives back buffers that one big value has made big.
 func (r *Reader) trim() {
-	for _, buf := range []*[]byte{&r.key, &r.val, &r.scratch, &r.src.rec} {
+	for _, buf := range []*[]byte{&r.key, &r.val, &r.scratch, &r.src.rec, &r.contents.name, &r.contents.val, &r.contents.lp} {
 		if cap(*buf) > keepBytes {
 			*buf = nil
 		}
@@ -450,7 +458,9 @@ func (r *Reader) keyValue(t Type, at int64, ev *Event) error {
 	if ev.Value, err = r.value(t, info); err != nil {
 		return err
 	}
-	r.where.HasKey, r.where.HasType = false, false
+	if r.contents.next == 0 {
+		r.where.HasKey, r.where.HasType = false, false
+	}
 	return nil
 }
 
@@ -459,12 +469,18 @@ func (r *Reader) value(t Type, info typeInfo) (Value, error) {
 	v := Value{Type: t, Version: r.version}
 	if t == TypeString {
 		var err error
-		r.val, err = r.str(r.val[:0], r.opts.MaxStringBytes, "a string")
-		v.String = r.val
+		if v.String, err = r.text(&r.val, "a string"); err != nil {
+			v.String = nil
+		}
 		return v, err
 	}
 	if info.read == nil {
 		return v, &UnsupportedError{Offset: r.src.offset(), What: "a module's value in the format of Redis 4.0's release candidates (type 6)"}
+	}
+	if r.opts.Elements {
+		if decoded, err := r.content(t, &v.Content); decoded || err != nil {
+			return v, err
+		}
 	}
 	if r.opts.DiscardRaw {
 		return v, info.read(r)

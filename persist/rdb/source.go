@@ -25,6 +25,8 @@ type source struct {
 	r, w int // buf[r:w] is read ahead
 	done int // buf[done:r] is taken, but neither summed nor recorded; done <= r
 
+	fixed bool // buf is the whole input, and somebody else's
+
 	sum bool
 	crc uint64 // of all that is before buf[done]
 
@@ -41,6 +43,11 @@ func newSource(in io.Reader, size int64, sum bool) source {
 		n = min(n, max(size, minSourceBytes))
 	}
 	return source{in: in, size: size, sum: sum, buf: make([]byte, n)}
+}
+
+// memorySource returns a source of p, which is neither copied nor changed, from byte at on.
+func memorySource(p []byte, at int) source {
+	return source{size: int64(len(p)), buf: p, r: at, w: len(p), done: at, fixed: true}
 }
 
 // offset returns how many bytes have been taken.
@@ -91,6 +98,9 @@ func (s *source) checksum() uint64 {
 // fill reads at least one more byte into the buffer. what is what the caller expects there. Never called with a full
 // buffer of unread bytes.
 func (s *source) fill(what string) error {
+	if s.fixed {
+		return s.readError(io.EOF, what)
+	}
 	if s.w == len(s.buf) || s.r == s.w && s.w > len(s.buf)/2 {
 		s.settle()
 		if s.recOver {
@@ -131,7 +141,7 @@ func (s *source) readError(err error, what string) error {
 	return fmt.Errorf("rdb: reading %s at byte %d: %w", what, end, err)
 }
 
-// take returns the next n bytes (fewer than minSourceBytes); valid until the next call.
+// take returns the next n bytes (fewer than minSourceBytes, or such as are in the buffer); valid until the next call.
 func (s *source) take(n int, what string) ([]byte, error) {
 	for s.w-s.r < n {
 		if err := s.fill(what); err != nil {
@@ -218,7 +228,7 @@ func (s *source) read(p []byte, what string) error {
 		if p = p[n:]; len(p) == 0 {
 			return nil
 		}
-		if len(p) < len(s.buf) {
+		if len(p) < len(s.buf) || s.fixed {
 			if err := s.fill(what); err != nil {
 				return err
 			}

@@ -31,7 +31,7 @@ type WriterOptions struct {
 	Checksum bool
 }
 
-// Writer writes a dump: Header, then for each database SelectDB and its keys, then Close. It buffers 64 KiB. Once a
+// Writer writes a dump: Header, then for each database SelectDB and its keys (String, Begin with Element, Object), then Close. It buffers 64 KiB. Once a
 // method has returned an error, all do. It is used by one goroutine.
 type Writer struct {
 	out     io.Writer
@@ -42,6 +42,10 @@ type Writer struct {
 	crc     uint64
 	state   writerState
 	err     error
+
+	progress progress // of the value that was begun
+	value    Type     // its type byte
+	id       [16]byte // room for a stream's id
 }
 
 // writerState says what may be written next.
@@ -193,7 +197,7 @@ func (w *Writer) Close() error {
 
 // begin returns the error of an earlier call, or one that says that method is called out of turn.
 func (w *Writer) begin(method string, inTurn bool) error {
-	if w.err == nil && !inTurn {
+	if w.err == nil && (!inTurn || w.progress.next != 0) {
 		w.err = errs.Bugf("rdb.Writer: %s out of turn", method)
 	}
 	return w.err
