@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/larder-cache/larder/base/errs"
 	"github.com/larder-cache/larder/store/intset"
@@ -266,14 +267,18 @@ func TestContentRoundTrip(t *testing.T) {
 		if err := errors.Join(w.String([]byte("s"), []byte("v"), Meta{}), w.Close()); err != nil {
 			t.Fatal(err)
 		}
-		compareContents(t, out.Bytes(), want, r)
+		compareContents(t, bytes.NewReader(out.Bytes()), want, r)
+		compareContents(t, iotest.HalfReader(bytes.NewReader(out.Bytes())), want, r)
+		if seed < 5 {
+			compareContents(t, iotest.OneByteReader(bytes.NewReader(out.Bytes())), want, r)
+		}
 	}
 }
 
 // compareContents reads a dump with the values, whole or, of some, only the beginning.
-func compareContents(t *testing.T, dump []byte, want []whole, rnd *rand.Rand) {
+func compareContents(t *testing.T, dump io.Reader, want []whole, rnd *rand.Rand) {
 	t.Helper()
-	r := NewReader(bytes.NewReader(dump), ReaderOptions{Elements: true, Deep: true})
+	r := NewReader(dump, ReaderOptions{Elements: true, Deep: true})
 	i := 0
 	for {
 		ev, err := r.Next()
@@ -428,5 +433,138 @@ func TestNewContents(t *testing.T) {
 		if err != nil || describe(got) != want || !got.FieldTTL {
 			t.Errorf("%s: %s (%v), want %s", name, describe(got), err, want)
 		}
+	}
+}
+
+// TestBadContents: what would make a value that cannot be is refused.
+func TestBadContents(t *testing.T) {
+	lp := func(all ...string) string {
+		p := listpack.New(0)
+		for _, s := range all {
+			p = listpack.Append(p, []byte(s))
+		}
+		return string(appendLen(nil, uint64(len(p)))) + string(p)
+	}
+	str := func(p []byte) string { return string(appendLen(nil, uint64(len(p)))) + string(p) }
+	node := string(streamNodeOf(4))
+	id := func(n byte) string { return "\x10" + strings.Repeat("\x00", 15) + string([]byte{n}) }
+	figures := "\x04" + strings.Repeat("\x00", 7) + "\x00"
+	spoilt := func(i int, c byte) string {
+		p := []byte(node)
+		p[i] = c
+		return string(p)
+	}
+	for name, in := range map[string]string{
+		"a field without a value":      "\x10" + lp("a"),
+		"a field twice":                "\x10" + lp("a", "1", "a", "2"),
+		"a member twice":               "\x14" + lp("1", "2", "1"),
+		"a member with two scores":     "\x11" + lp("a", "1", "a", "2"),
+		"a score that is none":         "\x11" + lp("a", "x"),
+		"a score that is NaN":          "\x11" + lp("a", "nan"),
+		"a score in Go's notation":     "\x11" + lp("a", "0x1p4"),
+		"a field twice in a zipmap":    "\x09" + str(zipmapOf([]string{"a", "1", "a", "2"})),
+		"a member twice in a ziplist":  "\x0c" + str(ziplistOf([]string{"a", "1", "a", "2"})),
+		"an empty intset":              "\x0b" + str(intset.New(0)),
+		"an empty plain node":          "\x12\x01\x01\x00",
+		"a node of no kind":            "\x12\x01\x03\x01a",
+		"a listpack that is none":      "\x12\x01\x02\x01a",
+		"a binary score that is NaN":   "\x05\x01\x01a\xff\xff\xff\xff\xff\xff\xff\x7f",
+		"a text score that is NaN":     "\x03\x01\x01a\xfd",
+		"a byte too much":              "\x02\x01\x01ab",
+		"a byte behind a listpack":     "\x10" + lp("a", "1") + "x",
+		"a stream's nodes in disorder": "\x15\x02" + id(2) + str([]byte(node)) + id(1) + str([]byte(node)) + figures,
+		"a stream's node twice":        "\x15\x02" + id(2) + str([]byte(node)) + id(2) + str([]byte(node)) + figures,
+		"a stream of nothing":          "\x15\x00" + figures,
+		"a stream's empty node":        "\x15\x01" + id(1) + str(listpack.New(0)) + figures,
+		"a node with an entry more":    "\x15\x01" + id(1) + str([]byte(spoilt(6, 5))) + figures,
+		"a node with an entry less":    "\x15\x01" + id(1) + str([]byte(spoilt(6, 1))) + figures,
+		"a node with a field more":     "\x15\x01" + id(1) + str([]byte(spoilt(10, 2))) + figures,
+		"a short id":                   "\x15\x01\x01a" + str([]byte(node)) + figures,
+	} {
+		_, err := decoded(sealed(in, 11), ReaderOptions{Deep: true})
+		wellMarked(t, err)
+		if !errors.Is(err, errs.ErrCorrupt) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := decoded(sealed("\x15\x01"+id(1)+str([]byte(node))+figures, 11), ReaderOptions{}); err != nil {
+		t.Errorf("the stream that was spoilt: %v", err)
+	}
+}
+
+// TestUnsortedZset: a packed sorted set in disorder is given as elements, as Redis would take it.
+func TestUnsortedZset(t *testing.T) {
+	for want, all := range map[string][]string{
+		"zset 3 packed a 1 b 1 c 2.5":       {"a", "1", "b", "1", "c", "2.5"},
+		"zset 3 packed 7 -inf 100 1 12 inf": {"7", "-inf", "100", "1", "12", "inf"},
+		"zset 2 packed 100 1 12 1":          {"100", "1", "12", "1"},
+		"zset 2 12:1 100:1":                 {"12", "1", "100", "1"},
+		"zset 2 b:1 a:1":                    {"b", "1", "a", "1"},
+		"zset 3 7:5 x:1e+300 12:-3":         {"7", "5", "x", "1e300", "12", "-3"},
+		"zset 2 packed " + strings.Repeat("a", 30) + " 1 " + strings.Repeat("b", 30) + " 1": {strings.Repeat("a", 30), "1", strings.Repeat("b", 30), "1"},
+	} {
+		p := listpack.New(0)
+		for _, s := range all {
+			p = listpack.Append(p, []byte(s))
+		}
+		got, err := decoded(sealed("\x11"+string(appendLen(nil, uint64(len(p))))+string(p), 11), ReaderOptions{Deep: true})
+		if err != nil || describe(got) != want {
+			t.Errorf("%s: %s (%v)", want, describe(got), err)
+		}
+	}
+}
+
+// TestEveryContentByteFlipped spoils payloads bit by bit and cuts them: a marked error or a value, never a panic.
+func TestEveryContentByteFlipped(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 5))
+	var bodies [][]byte
+	for _, raw := range oldValues() {
+		bodies = append(bodies, raw)
+	}
+	for len(bodies) < 40 {
+		payload, err := encoded(anyValue(r, ValkeyVersion), WriterOptions{Version: ValkeyVersion})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(payload) < 2000 {
+			bodies = append(bodies, payload[:len(payload)-dumpFooterBytes])
+		}
+	}
+	for _, body := range bodies {
+		for i := range body {
+			bad := bytes.Clone(body)
+			bad[i] ^= 1 << r.IntN(8)
+			_, err := decoded(sealed(string(bad), ValkeyVersion), ReaderOptions{Deep: true, Limits: Limits{MaxStringBytes: 1 << 20}})
+			wellMarked(t, err)
+			if _, err = decoded(sealed(string(body[:i]), ValkeyVersion), ReaderOptions{}); err == nil {
+				t.Fatalf("% x: cut to %d bytes it is a value", body, i)
+			}
+			wellMarked(t, err)
+		}
+	}
+}
+
+// TestOldStreamFirstID: of a stream of Redis 5 the first entry's id, and what its groups have read, are worked out.
+func TestOldStreamFirstID(t *testing.T) {
+	node := streamNodeOf(4) // entry 0 is deleted, so the first is 10-0 + 1-0
+	in := "\x0f\x01\x10" + strings.Repeat("\x00", 7) + "\x0a" + strings.Repeat("\x00", 8) + string(appendLen(nil, uint64(len(node)))) + string(node) +
+		"\x02\x0e\x00" + "\x04" + "\x01a\x0e\x00\x00\x00" + "\x01b\x0b\x00\x00\x00" + "\x01c\x01\x00\x00\x00" + "\x01d\x0c\x00\x00\x00"
+	got, err := decoded(sealed(in, 9), ReaderOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := map[string]int64{}
+	for _, el := range got.Elements {
+		switch el.Kind {
+		case ElementStreamInfo:
+			if want := (StreamInfo{Length: 2, Last: StreamID{14, 0}, First: StreamID{11, 0}, Added: 2}); el.Stream != want {
+				t.Errorf("%+v, want %+v", el.Stream, want)
+			}
+		case ElementGroup:
+			read[string(el.Name)] = el.EntriesRead
+		}
+	}
+	if want := map[string]int64{"a": 2, "b": 1, "c": 0, "d": UnknownEntriesRead}; !reflect.DeepEqual(read, want) {
+		t.Errorf("entries read: %v, want %v", read, want)
 	}
 }
