@@ -125,7 +125,7 @@ func plainValue(r *rand.Rand, ttl bool) whole {
 		case value.ZSet:
 			el = Element{Kind: ElementScored, Name: text(r), Score: []float64{0, 1.5, -1, math.Inf(1), math.Inf(-1), math.MaxFloat64, 5e-324}[r.IntN(7)]}
 		default:
-			el = Element{Kind: ElementItem, Value: append([]byte("x"), text(r)...)}
+			el = Element{Kind: ElementItem, Value: text(r)}
 			if n := r.IntN(3); n > 0 {
 				el = Element{Kind: ElementNode, Value: packedList(r, n-1), Count: uint64(n - 1)}
 			}
@@ -214,6 +214,11 @@ func asRead(v whole, version int) whole {
 	if v.Type == value.List && v.Packed != nil {
 		node := Element{Kind: ElementNode, Value: v.Packed, Count: v.Count}
 		return whole{Content: Content{Type: value.List, Count: 1}, Elements: []Element{keptElement(node)}}
+	}
+	for i, el := range v.Elements {
+		if el.Kind == ElementItem && len(el.Value) == 0 {
+			v.Elements[i] = Element{Kind: ElementNode, Value: listpack.Append(listpack.New(0), nil), Count: 1}
+		}
 	}
 	if version != OldReplicaVersion {
 		return v

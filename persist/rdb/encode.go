@@ -139,16 +139,25 @@ func (w *Writer) element(el *Element) {
 	case ElementScored:
 		w.str(el.Name)
 		w.u64(math.Float64bits(el.Score))
-	case ElementItem, ElementNode:
-		container := uint64(nodePlain)
-		if el.Kind == ElementNode {
-			container = nodePacked
-		}
-		w.length(container)
+	case ElementItem:
+		w.item(el.Value)
+	case ElementNode:
+		w.length(nodePacked)
 		w.str(el.Value)
 	default:
 		w.streamElement(el)
 	}
+}
+
+// item writes an element of a list as a node of its own.
+func (w *Writer) item(p []byte) {
+	if len(p) == 0 { // Redis takes an empty plain node for an error
+		w.length(nodePacked)
+		w.str(listpack.Append(listpack.New(0), p))
+		return
+	}
+	w.length(nodePlain)
+	w.str(p)
 }
 
 // field writes a field and its value, and where the type has it the expiry.
