@@ -110,6 +110,13 @@ var docsSinceRedis70 = map[string]string{
 	"command|getkeys: arguments":         "7.2 has them",
 	"command|getkeysandflags: arguments": "7.2 has them",
 	"lcs: arguments":                     "7.2 calls it min-match-len",
+	"bitcount: history":                  "what 8.0 added",
+	"bitcount: arguments":                "since 8.0 the end is optional",
+	"bitpos: arguments":                  "7.2 has other names for them",
+	"bitop: arguments":                   "7.2 lists the operations",
+	"bitfield: arguments":                "7.2 has other names for them",
+	"bitfield_ro: arguments":             "7.2 has other names for them",
+	"pfmerge: arguments":                 "since 7.2 the sources are optional",
 	"acl|cat: arguments":                 "7.2 calls it category",
 	"acl|log: history":                   "what 7.2 added",
 }

@@ -265,5 +265,8 @@ func (x *Executor) FlushedDB(db int) {
 	}
 }
 
+// HLLSparseMost implements spec.Engine.
+func (x *Executor) HLLSparseMost() int { return int(x.e.hllSparse.Load()) }
+
 // MaxString implements spec.Engine.
 func (x *Executor) MaxString() int64 { return x.e.maxString.Load() }

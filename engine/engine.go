@@ -90,6 +90,7 @@ type Engine struct {
 	gate   atomic.Uint32
 	// maxString is proto-max-bulk-len, in bytes.
 	maxString atomic.Int64
+	hllSparse atomic.Int64 // hll-sparse-max-bytes
 	// token is held by whoever waits for shards while holding some: one at a time (locks.go).
 	token sync.Mutex
 
@@ -134,6 +135,7 @@ func New(cfg Config) *Engine {
 		e.shards[i].ks.SetClock(keyspace.LRUClock(cfg.Clock.Now().Unix()))
 	}
 	e.SetMaxString(limits.MaxBulkBytesDefault)
+	e.SetHLLSparse(limits.HLLSparseBytesDefault)
 	e.eviction.init()
 	e.exec = cfg.Table.Lookup([]byte("exec"))
 	e.brief = briefCommands(cfg.Table)
@@ -156,6 +158,10 @@ func New(cfg Config) *Engine {
 // SetMaxString says how long, in bytes, commands may make a string (proto-max-bulk-len). Until then it is
 // limits.MaxBulkBytesDefault.
 func (e *Engine) SetMaxString(n int64) { e.maxString.Store(n) }
+
+// SetHLLSparse says how long, in bytes, a sparse HyperLogLog may become (hll-sparse-max-bytes). Until then it is
+// limits.HLLSparseBytesDefault.
+func (e *Engine) SetHLLSparse(n int64) { e.hllSparse.Store(n) }
 
 // Gate is what refuses commands now.
 func (e *Engine) Gate() Gate { return Gate(e.gate.Load()) }

@@ -222,11 +222,12 @@ func (n *Node) newLoops(num int) (loops, error) {
 	return newNativeLoops(num, n.shared)
 }
 
-// applyLimits makes the configuration's protocol limits those of the loops.
+// applyLimits makes the configuration's protocol limits those of the loops, and its limits of values the engine's.
 func (n *Node) applyLimits() {
 	l := &connLimits{open: resp.DefaultLimits(), query: n.cfg.get("client-query-buffer-limit").int()}
 	l.open.MaxBulk = n.cfg.get("proto-max-bulk-len").int()
 	n.engine.SetMaxString(l.open.MaxBulk)
+	n.engine.SetHLLSparse(n.cfg.get("hll-sparse-max-bytes").int())
 	l.open.MaxMultibulk = limits.MaxMultibulkArgs
 	l.preAuth = l.open.Unauthenticated()
 	out, _ := parseOutputLimits(n.cfg.get("client-output-buffer-limit").string()) // checked when it was set

@@ -140,7 +140,7 @@ var params = []param{
 	{name: "zset-max-listpack-value", alias: "zset-max-ziplist-value", kind: kindMemory, def: "64", max: noLimit, inert: inertSortedSets},
 	{name: "stream-node-max-bytes", kind: kindMemory, def: "4kb", max: noLimit, inert: inertStreams},
 	{name: "stream-node-max-entries", kind: kindInt, def: "100", max: noLimit, inert: inertStreams},
-	{name: "hll-sparse-max-bytes", kind: kindMemory, def: "3000", max: noLimit, inert: "HyperLogLogs are not built in this version"},
+	{name: "hll-sparse-max-bytes", kind: kindMemory, def: "3000", max: noLimit},
 	{name: "tracking-table-max-keys", kind: kindInt, def: "1000000", max: noLimit, inert: "client tracking is not built in this version"},
 	{name: "busy-reply-threshold", alias: "lua-time-limit", kind: kindInt, def: "5000", max: noLimit, inert: "scripts are not built in this version"},
 

@@ -147,6 +147,8 @@ const (
 	// MaxLCSCells is how many pairs of bytes LCS compares, whatever proto-max-bulk-len: its shards are held meanwhile, some 10 ms.
 	// It is what Redis does by default, at four bytes a cell.
 	MaxLCSCells = MaxBulkBytesDefault / 4
+	// HLLSparseBytesDefault is hll-sparse-max-bytes: how long a sparse HyperLogLog becomes before it is made dense. Source: Redis.
+	HLLSparseBytesDefault = 3000
 	// MaxScanCount caps the COUNT of a SCAN, so that one call holds its shard for a bounded time.
 	MaxScanCount = 100_000
 	// MaxElementsFreedAtOnce is how many elements of a collection are freed with its key; the rest is freed in slices.

@@ -88,6 +88,8 @@ type Engine interface {
 	SharesIntegers() bool
 	// MaxString is proto-max-bulk-len, in bytes: how long a string may become.
 	MaxString() int64
+	// HLLSparseMost is hll-sparse-max-bytes: how long a sparse HyperLogLog may become.
+	HLLSparseMost() int
 	// Rand is the executor's source of chance.
 	Rand() uint64
 	// Expired reports whether an entry's time is over at the call's Now.

@@ -83,7 +83,7 @@ func (c *Command) check() error {
 		if !k.Find.NumKeys && k.Find.Step < 1 {
 			return fmt.Errorf("a key spec without a step")
 		}
-		if !c.Is(Write) && k.Access&(RW|OW|RM) != 0 && c.Group != Scripting {
+		if !c.Is(Write) && !c.Is(MayReplicate) && k.Access&(RW|OW|RM) != 0 && c.Group != Scripting {
 			return fmt.Errorf("changes a key, and is not declared a write")
 		}
 	}

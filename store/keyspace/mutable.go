@@ -38,6 +38,12 @@ func (d *DB) Mutable(hash uint64, key []byte, n int) []byte {
 	if e.Found() {
 		return d.mutable(hash, e, p, max(n, e.StringLen()))
 	}
+	return d.Zeros(hash, key, n)
+}
+
+// Zeros sets a key to a string of n zero bytes, raw and without an expiry, and gives them for writing, as Mutable does. What the key
+// had, whatever its type, is given up.
+func (d *DB) Zeros(hash uint64, key []byte, n int) []byte {
 	if n > InlineMax {
 		ref := newBlock(d.shard.heap, d.arena, n)
 		b := blockBytes(d.arena, ref, n)
