@@ -86,6 +86,15 @@ var differences = []difference{
 	{needs: "command", why: "7.2 takes a command without arguments in COMMAND GETKEYS", match: func(args []string, o, r resp.Value) bool {
 		return strings.HasPrefix(command(args), "command getkeys") && len(args) == 3 && strings.Contains(string(r.Str), "wrong number of arguments for 'command|getkeys")
 	}},
+	{needs: "bitcount", why: "7.2 reads the arguments of BITCOUNT and BITPOS though the key is not there", match: func(args []string, o, r resp.Value) bool {
+		return slices.Contains([]string{"bitcount", "bitpos"}, command(args)) && o.Kind == resp.KindError && r.Kind == resp.KindInt && r.Int <= 0
+	}},
+	{needs: "bitcount", why: "8.0 takes a BITCOUNT from a start to the end", match: func(args []string, o, r resp.Value) bool {
+		return command(args) == "bitcount" && len(args) == 3 && string(r.Str) == "ERR syntax error"
+	}},
+	{needs: "bitcount", rare: true, why: "8.0 looks at the unit of BITCOUNT before it looks at the end", match: func(args []string, o, r resp.Value) bool {
+		return command(args) == "bitcount" && string(o.Str) == "ERR syntax error" && strings.HasPrefix(string(r.Str), "ERR value is not an integer")
+	}},
 	{needs: "object", why: "no version explains it: which values are shared, and whom else an argument of EXEC belongs to, is each server's own: the count is 1 or more", match: func(args []string, o, r resp.Value) bool {
 		return command(args) == "object refcount" && o.Kind == resp.KindInt && r.Kind == resp.KindInt && o.Int >= 1 && r.Int >= 1
 	}},

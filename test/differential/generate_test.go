@@ -197,6 +197,9 @@ func (g *generator) arg(args []string, cmd *spec.Command, a *spec.Arg) []string 
 func (g *generator) simple(args []string, cmd *spec.Command, a *spec.Arg) string {
 	switch a.Type {
 	case spec.TypeKey:
+		if cmd.Group == spec.HyperLogLog && !g.one(6) {
+			return keyName(keyPool - 1 - g.IntN(2)) // else few would find what others of them left
+		}
 		return keyName(g.IntN(keyPool))
 	case spec.TypePattern:
 		return pick(g, "*", "key:*", "key:[1-3]", "k?y:[^1]", "", "x", "key:\\1", "[", "key:[", "*[0-9]")
@@ -208,6 +211,10 @@ func (g *generator) simple(args []string, cmd *spec.Command, a *spec.Arg) string
 	switch a.Name {
 	case "type":
 		return pick(g, "string", "STRING", "list", "hash", "nosuch")
+	case "encoding":
+		return pick(g, "u8", "i8", "u1", "i1", "i64", "u63", "u64", "i65", "i0", "u5", "i13", "U8", "8", "")
+	case "subcommand":
+		return pick(g, "GETREG", "decode", "ENCODING", "todense", "nosuch")
 	case "serialized-value":
 		return pick(g, dumps...)
 	case "username", "password", "connection-name":
@@ -232,6 +239,9 @@ func (g *generator) number(args []string, cmd *spec.Command, name string) string
 	if isTime(name) {
 		return g.time(args, cmd, name)
 	}
+	if cmd.Group == spec.Bitmap && name == "offset" {
+		return pick(g, "0", "1", "7", "8", "63", "300", "8191", "8200", "-1", "4294967296", "9223372036854775807", "x", "#0", "#3", "#x", "#9223372036854775807")
+	}
 	switch name {
 	case "cursor":
 		return "0"
@@ -241,6 +251,8 @@ func (g *generator) number(args []string, cmd *spec.Command, name string) string
 		return pick(g, "0", "1", "2", "0", "1", "2", "15", "16", "-1", "x")
 	case "offset", "start", "end":
 		return pick(g, "0", "1", "5", "40", "300", "-1", "-3", "-100", strconv.Itoa(maxString-1), strconv.Itoa(maxString), "9223372036854775807", "-9223372036854775808", "x")
+	case "bit":
+		return pick(g, "0", "1", "0", "1", "2", "x")
 	case "frequency":
 		return pick(g, "0", "1", "255", "256", "-1", "x")
 	case "min-match-len":
