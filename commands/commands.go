@@ -20,7 +20,7 @@ import (
 
 // All declares every command of the package that needs nothing to be told; CommandCommands has those that do.
 func All() []*spec.Command {
-	return slices.Concat(stringCommands(), numberCommands(), rangeCommands(), keyCommands(), expireCommands(), scanCommands(), renameCommands(), flushCommands(), lcsCommands(), bitmapCommands(), bitfieldCommands(), hllCommands(), objectCommands(), swapCommands(), connectionCommands())
+	return slices.Concat(stringCommands(), numberCommands(), rangeCommands(), keyCommands(), expireCommands(), scanCommands(), renameCommands(), flushCommands(), lcsCommands(), conditionalCommands(), bitmapCommands(), bitfieldCommands(), hllCommands(), objectCommands(), swapCommands(), connectionCommands())
 }
 
 // Words that are propagated in place of a call.

@@ -35,6 +35,8 @@ var sinceRedis70 = map[string]string{
 	"commandlog|len: new":            "of Valkey 8.1",
 	"commandlog|reset: new":          "of Valkey 8.1",
 	"commandlog|help: new":           "of Valkey 8.1",
+	"delifeq: new":                   "of Valkey 9.0",
+	"msetex: new":                    "of Valkey 9.1",
 }
 
 func TestInfoAsRedis(t *testing.T) {
@@ -110,6 +112,8 @@ var docsSinceRedis70 = map[string]string{
 	"command|getkeys: arguments":         "7.2 has them",
 	"command|getkeysandflags: arguments": "7.2 has them",
 	"lcs: arguments":                     "7.2 calls it min-match-len",
+	"set: history":                       "what 8.1 added",
+	"set: arguments":                     "8.1 has IFEQ",
 	"bitcount: history":                  "what 8.0 added",
 	"bitcount: arguments":                "since 8.0 the end is optional",
 	"bitpos: arguments":                  "7.2 has other names for them",

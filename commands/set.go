@@ -1,18 +1,22 @@
 package commands
 
 import (
+	"bytes"
 	"math"
 
 	"github.com/larder-cache/larder/commands/spec"
 	"github.com/larder-cache/larder/store/keyspace"
+	"github.com/larder-cache/larder/store/value"
 )
 
 var setHistory = [][2]string{{"2.6.12", "Added the `EX`, `PX`, `NX` and `XX` options."}, {"6.0.0", "Added the `KEEPTTL` option."},
-	{"6.2.0", "Added the `GET`, `EXAT` and `PXAT` option."}, {"7.0.0", "Allowed the `NX` and `GET` options to be used together."}}
+	{"6.2.0", "Added the `GET`, `EXAT` and `PXAT` option."}, {"7.0.0", "Allowed the `NX` and `GET` options to be used together."},
+	{"8.1.0", "Added the `IFEQ` option."}}
 
 func setArgs() []spec.Arg {
 	return spec.Args(keyArg, spec.Str("value"),
-		spec.Since("2.6.12", spec.Opt(spec.OneOf("condition", spec.Token("NX"), spec.Token("XX")))),
+		spec.Opt(spec.OneOf("condition", spec.Since("2.6.12", spec.Token("NX")), spec.Since("2.6.12", spec.Token("XX")),
+			spec.Since("8.1.0", spec.After("IFEQ", spec.Str("comparison-value"))))),
 		spec.Since("6.2.0", spec.Opt(spec.Token("GET"))),
 		expiryArgs("2.6.12", "6.2.0", spec.Since("6.0.0", spec.Token("KEEPTTL"))))
 }
@@ -22,10 +26,10 @@ func setKeys() spec.Keys {
 		Access: spec.RW | spec.Reads | spec.Updates | spec.VariableFlg, Vary: setAccess}}
 }
 
-// setAccess: SET reads the key only with GET.
+// setAccess: SET reads the key only with GET, and with IFEQ, which tells what the key does not hold.
 func setAccess(args [][]byte) spec.Access {
 	for i := 3; i < len(args); i++ {
-		if spec.EqualFold(args[i], "GET") {
+		if spec.EqualFold(args[i], "GET") || spec.EqualFold(args[i], "IFEQ") {
 			return spec.RW | spec.Reads | spec.Updates
 		}
 	}
@@ -38,6 +42,8 @@ type setting struct {
 	timed       bool  // at is a point in time
 	asSent      bool  // and it was given as such, in ms: the call is propagated as it stands
 	nx, xx, get bool
+	ifeq        bool
+	wanted      []byte // ifeq: what the key must hold
 }
 
 func setRun(c *spec.Call) {
@@ -48,11 +54,18 @@ func setRun(c *spec.Call) {
 		c.Out.OK()
 		return
 	}
-	opts, ok := c.Options(3)
-	if !ok {
-		return
-	}
 	s := setting{at: keyspace.NoExpiry}
+	if s.setOptions(c, 3) {
+		s.run(c)
+	}
+}
+
+// setOptions reads the words behind what is set; false after it has answered the error.
+func (s *setting) setOptions(c *spec.Call, from int) bool {
+	opts, ok := c.Options(from)
+	if !ok {
+		return false
+	}
 	var expiry *spec.Option
 	for i := range opts {
 		switch o := &opts[i]; o.Arg.Name {
@@ -62,20 +75,20 @@ func setRun(c *spec.Call) {
 			s.xx = true
 		case "get":
 			s.get = true
+		case "comparison-value":
+			s.ifeq, s.wanted = true, o.Value
 		case "keepttl":
 			s.at = keyspace.KeepTTL
 		default:
 			expiry = o
 		}
 	}
-	if expiry != nil {
-		s.timed = true
-		if s.at, ok = deadline(c, *expiry); !ok {
-			return
-		}
-		s.asSent = expiry.Arg.Token == "PXAT"
+	if expiry == nil {
+		return true
 	}
-	s.run(c)
+	s.timed, s.asSent = true, expiry.Arg.Token == "PXAT"
+	s.at, ok = deadline(c, *expiry)
+	return ok
 }
 
 // deadline gives the point in time, ms since 1970, that an expiry option means; false after it has answered the error.
@@ -125,7 +138,10 @@ func (s *setting) run(c *spec.Call) {
 	} else {
 		ent = c.Engine.Write(k)
 	}
-	if (s.nx && ent.Found()) || (s.xx && !ent.Found()) {
+	if s.ifeq && !s.get && ent.Found() && !isString(c, ent) {
+		return
+	}
+	if (s.nx && ent.Found()) || (s.xx && !ent.Found()) || s.ifeq && !holds(ent, s.wanted) {
 		if !s.get {
 			c.Out.Null()
 		}
@@ -145,12 +161,25 @@ func (s *setting) run(c *spec.Call) {
 	switch {
 	case s.timed:
 		c.Engine.Notify(eventGeneric, "expire", k)
-		if !s.asSent {
+		if !s.asSent || s.ifeq {
 			c.Engine.Propagate(wordSet, k.Name, c.Args[2], wordPXAT, decimal(s.at))
 		}
+	case s.ifeq && s.at == keyspace.KeepTTL:
+		c.Engine.Propagate(wordSet, k.Name, c.Args[2], wordKeepTTL)
+	case s.ifeq: // older replicas do not know the word, and need not compare
+		c.Engine.Propagate(wordSet, k.Name, c.Args[2])
 	case s.get:
 		c.Engine.Propagate(withoutGet(c.Args)...)
 	}
+}
+
+// holds reports whether an entry, found or not, is a string of these bytes.
+func holds(ent keyspace.Entry, want []byte) bool {
+	if !ent.Found() || ent.Type() != value.String {
+		return false
+	}
+	var scratch [value.MaxIntLen]byte
+	return bytes.Equal(ent.String(&scratch), want)
 }
 
 // withoutGet leaves the word GET out of a SET, which has no option with a value.

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"errors"
 	"math/rand/v2"
 	"strings"
 
@@ -120,6 +121,9 @@ func (x *Executor) run(c *Client, args [][]byte) Outcome {
 	x.pos = pos
 	if err != nil {
 		// Without its keys nothing can be locked or allowed; the handlers would refuse such a call as well.
+		if cmd.BadKeys != nil && errors.Is(err, spec.ErrBadKeys) {
+			return x.reject(c, cmd, cmd.BadKeys(args))
+		}
 		return x.reject(c, cmd, "ERR "+err.Error())
 	}
 	if msg := x.refusedBefore(c, cmd, args); msg != "" {

@@ -155,6 +155,9 @@ type Command struct {
 	// of a transaction that has the command queued, and what it returns when it has let go of them. It may wait, which Run must
 	// not. Of a transaction's commands only the first one's is called, so all are to be the same. Scope must be EachShard or AllShards.
 	Before func() (after func())
+	// BadKeys is what a call is answered whose keys cannot be told, because the number of them that it gives is none or is too high; nil:
+	// ErrBadKeys. The handler does not see such a call.
+	BadKeys func(args [][]byte) string
 	// Secrets tells which arguments of a call are shown neither in logs nor to MONITOR; nil: all may be.
 	Secrets func(args [][]byte) []int
 

@@ -43,6 +43,8 @@ var included = []string{"ping", "echo", "dbsize", "flushdb", "flushall", "swapdb
 var excluded = map[string]string{
 	"object|help": "its words are our own",
 	"object|freq": "needs an LFU policy, which is the node's configuration",
+	"delifeq":     "it is of Valkey 9.0",
+	"msetex":      "it is of Valkey 9.1",
 	"pfselftest":  "it says nothing but OK, and takes redis-server seconds",
 	"wait":        "it waits for replicas",
 	"waitaof":     "it waits for replicas",
