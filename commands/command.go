@@ -24,7 +24,7 @@ func CommandCommands(table func() *spec.Table) []*spec.Command {
 	const lookups, words = "O(N) where N is the number of commands to look up", "O(N) where N is the number of arguments to the command"
 	info := sub("info", "2.8.13", "Returns information about one, multiple or all commands.", lookups, -2, names, tips, t.infoRun)
 	info.History = [][2]string{{"7.0.0", "Allowed to be called with no argument to get info on all commands."}}
-	top := sub("command", "2.8.13", "Returns detailed information about all commands.", "O(N) where N is the total number of Redis commands", -1, nil, tips, t.allRun)
+	top := sub("command", "2.8.13", "Returns detailed information about all commands.", "O(N) where N is the total number of commands", -1, nil, tips, t.allRun)
 	top.Group = spec.Server
 	top.Sub = []*spec.Command{info,
 		sub("count", "2.8.13", "Returns a count of commands.", "O(1)", 2, nil, nil, t.countRun),
@@ -32,7 +32,7 @@ func CommandCommands(table func() *spec.Table) []*spec.Command {
 		sub("getkeys", "2.8.13", "Extracts the key names from an arbitrary command.", words, -3, full, nil, t.getkeysRun),
 		sub("getkeysandflags", "7.0.0", "Extracts the key names and access flags for an arbitrary command.", words, -3, full, nil, t.getkeysandflagsRun),
 		sub("help", "5.0.0", "Returns helpful text about the different subcommands.", "O(1)", 2, nil, nil, commandHelpRun),
-		sub("list", "7.0.0", "Returns a list of command names.", "O(N) where N is the total number of Redis commands", -2,
+		sub("list", "7.0.0", "Returns a list of command names.", "O(N) where N is the total number of commands", -2,
 			spec.Args(spec.Opt(spec.After("FILTERBY", spec.OneOf("filterby", spec.After("MODULE", spec.Str("module-name")), spec.After("ACLCAT", spec.Str("category")),
 				spec.After("PATTERN", spec.Pattern("pattern")))))), tips, t.listRun)}
 	return []*spec.Command{top}

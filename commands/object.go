@@ -16,10 +16,10 @@ func objectCommands() []*spec.Command {
 		Flags: spec.Loading | spec.Stale, Categories: spec.CatKeyspace, Run: objectHelpRun}
 	return []*spec.Command{{Name: "object", Since: "2.2.3", Doc: "A container for object introspection commands.", Complex: "Depends on subcommand.",
 		Group: spec.Generic, Arity: -2, Sub: []*spec.Command{
-			sub("encoding", "2.2.3", "Returns the internal encoding of a Redis object.", objectEncoding),
-			sub("freq", "4.0.0", "Returns the logarithmic access frequency counter of a Redis object.", objectFreq),
+			sub("encoding", "2.2.3", "Returns the internal encoding of an object.", objectEncoding),
+			sub("freq", "4.0.0", "Returns the logarithmic access frequency counter of an object.", objectFreq),
 			help,
-			sub("idletime", "2.2.3", "Returns the time since the last access to a Redis object.", objectIdletime),
+			sub("idletime", "2.2.3", "Returns the time since the last access to an object.", objectIdletime),
 			sub("refcount", "2.2.3", "Returns the reference count of a value of a key.", objectRefcount),
 		}}}
 }

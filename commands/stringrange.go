@@ -12,7 +12,7 @@ func rangeCommands() []*spec.Command {
 	return []*spec.Command{
 		{Name: "append", Since: "2.0.0", Doc: "Appends a string to the value of a key. Creates the key if it doesn't exist.",
 			Complex: "O(1). The amortized time complexity is O(1) assuming the appended value is small and the already present value is of any size, " +
-				"since the dynamic string library used by Redis will double the free space available on every reallocation.",
+				"since the dynamic string library used by the server will double the free space available on every reallocation.",
 			Group: spec.String, Arity: 3, Flags: spec.Write | spec.DenyOOM | spec.Fast, Keys: spec.One(1, spec.RW|spec.Inserts), Args: keyValue, Run: appendRun},
 		{Name: "strlen", Since: "2.2.0", Doc: "Returns the length of a string value.", Complex: "O(1)", Group: spec.String, Arity: 2,
 			Flags: spec.ReadOnly | spec.Fast, Keys: spec.One(1, spec.RO), Args: spec.Args(keyArg), Run: strlenRun},

@@ -8,7 +8,7 @@ import (
 )
 
 func swapCommands() []*spec.Command {
-	return []*spec.Command{{Name: "swapdb", Since: "4.0.0", Doc: "Swaps two Redis databases.",
+	return []*spec.Command{{Name: "swapdb", Since: "4.0.0", Doc: "Swaps two databases.",
 		Complex: "O(N) where N is the count of clients watching or blocking on keys from both databases.", Group: spec.Server, Arity: 3,
 		Flags: spec.Write | spec.Fast, Categories: spec.CatKeyspace | spec.CatDangerous, Scope: spec.AllShards,
 		Args: spec.Args(spec.Int("index1"), spec.Int("index2")), Run: swapdbRun}}

@@ -12,11 +12,13 @@ func Connection() []*spec.Command {
 	const open = spec.NoScript | spec.Loading | spec.Stale | spec.Fast | spec.NoAuth | spec.AllowBusy
 	return append(redirectCommands(), []*spec.Command{
 		{Name: "auth", Since: "1.0.0", Doc: "Authenticates the connection.", Complex: "O(N) where N is the number of passwords defined for the user",
-			Group: spec.Connection, Arity: -2, Flags: open, Args: spec.Args(spec.Opt(spec.Str("username")), spec.Str("password")), Secrets: spec.SecretsFrom(1), Run: authRun},
-		{Name: "hello", Since: "6.0.0", Doc: "Handshakes with the Redis server.", Complex: "O(1)", Group: spec.Connection, Arity: -1, Flags: open,
+			Group: spec.Connection, Arity: -2, Flags: open, Args: spec.Args(spec.Since("6.0.0", spec.Opt(spec.Str("username"))), spec.Str("password")), Secrets: spec.SecretsFrom(1), Run: authRun,
+			History: [][2]string{{"6.0.0", "Added ACL style (username and password)."}}},
+		{Name: "hello", Since: "6.0.0", Doc: "Handshakes with the server.", Complex: "O(1)", Group: spec.Connection, Arity: -1, Flags: open,
 			Args: spec.Args(spec.Opt(spec.Block("arguments", spec.Int("protover"),
 				spec.Opt(spec.After("AUTH", spec.Block("auth", spec.Str("username"), spec.Str("password")))),
-				spec.Opt(spec.After("SETNAME", spec.Str("clientname")))))), Secrets: helloSecrets, Run: helloRun},
+				spec.Opt(spec.After("SETNAME", spec.Str("clientname")))))), Secrets: helloSecrets, Run: helloRun,
+			History: [][2]string{{"6.2.0", "`protover` made optional; when called without arguments the command reports the current connection's context."}}},
 		{Name: "select", Since: "1.0.0", Doc: "Changes the selected database.", Complex: "O(1)", Group: spec.Connection, Arity: 2,
 			Flags: spec.Loading | spec.Stale | spec.Fast, Args: spec.Args(spec.Int("index")), Run: selectRun},
 		{Name: "quit", Since: "1.0.0", Doc: "Closes the connection.", Complex: "O(1)", Group: spec.Connection, Arity: -1, Flags: open,

@@ -279,11 +279,11 @@ func TestAllShardLocks(t *testing.T) {
 func TestStats(t *testing.T) {
 	s := enginetest.New(t, enginetest.Start)
 	c := s.Client()
-	for _, l := range []string{"SET k v", "GET k", "GET k", "GET none", "INCR k", "GET", "NOSUCH", "MULTI", "GET k", "EXEC"} {
+	for _, l := range []string{"SET k v", "GET k", "GET k", "GET none", "INCR k", "GET", "NOSUCH", "MULTI", "GET k", "EXEC", "CLIENT", "CLIENT NOSUCH"} {
 		c.Do(l)
 	}
 	n := s.Engine.Counters()
-	if n.Hits != 3 || n.Misses != 1 || n.Dirty != 1 || n.ErrorReplies != 3 || n.Errors["ERR"] != 3 {
+	if n.Hits != 3 || n.Misses != 1 || n.Dirty != 1 || n.ErrorReplies != 5 || n.Errors["ERR"] != 5 {
 		t.Errorf("%+v", n)
 	}
 	found := map[string]engine.CommandCounters{}
@@ -295,6 +295,9 @@ func TestStats(t *testing.T) {
 	}
 	if g := found["incr"]; g.Calls != 1 || g.Failed != 1 {
 		t.Errorf("incr: %+v", g)
+	}
+	if g := found["client"]; g.Calls != 0 || g.Rejected != 1 { // without a subcommand; one that is unknown is nobody's
+		t.Errorf("client: %+v", g)
 	}
 	s.Engine.ResetStats()
 	if n := s.Engine.Counters(); n.Hits != 0 || len(n.PerCommand) != 0 || len(n.Errors) != 0 || n.Dirty != 1 {

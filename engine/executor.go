@@ -112,7 +112,10 @@ func (x *Executor) run(c *Client, args [][]byte) Outcome {
 		if crossProtocol(args[0]) {
 			return CloseAfter
 		}
-		return x.reject(c, nil, x.unknown(cmd, args))
+		if len(args) > 1 {
+			return x.reject(c, nil, x.unknown(cmd, args))
+		}
+		return x.reject(c, cmd, x.unknown(cmd, args)) // a container alone counts as its call
 	}
 	if !cmd.ArityOK(len(args)) {
 		return x.reject(c, cmd, "ERR wrong number of arguments for '"+cmd.FullName()+"' command")

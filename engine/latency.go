@@ -111,7 +111,7 @@ func latencyCommand() *spec.Command {
 			sub("graph", "2.8.13", "Returns a latency graph for an event.", 3, tips, latencyGraph, event), help, histogram,
 			sub("history", "2.8.13", "Returns timestamp-latency samples for an event.", 3, tips, latencyHistory, event),
 			sub("latest", "2.8.13", "Returns the latest latency samples for all events.", 2, tips, latencyLatest),
-			sub("reset", "2.8.13", "Resets the latency data for one or more events.", -2, []string{"request_policy:all_nodes", "response_policy:all_succeeded"},
+			sub("reset", "2.8.13", "Resets the latency data for one or more events.", -2, []string{"request_policy:all_nodes", "response_policy:agg_sum"},
 				latencyReset, spec.Opt(spec.Many(event))),
 		}}
 }

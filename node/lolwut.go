@@ -11,7 +11,7 @@ import (
 // text, of shelves, and of jars on a shelf.
 
 func lolwutCommand() *spec.Command {
-	return &spec.Command{Name: "lolwut", Since: "5.0.0", Doc: "Displays computer art and the Redis version", Group: spec.Server, Arity: -1,
+	return &spec.Command{Name: "lolwut", Since: "5.0.0", Doc: "Displays computer art and the server version", Group: spec.Server, Arity: -1,
 		Flags: spec.ReadOnly | spec.Fast, Args: spec.Args(spec.Opt(spec.After("VERSION", spec.Int("version")))), Run: lolwutRun}
 }
 
