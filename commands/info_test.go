@@ -35,6 +35,7 @@ var sinceRedis70 = map[string]string{
 	"commandlog|len: new":            "of Valkey 8.1",
 	"commandlog|reset: new":          "of Valkey 8.1",
 	"commandlog|help: new":           "of Valkey 8.1",
+	"latency|reset: tips":            "8.0 adds up what its nodes answer",
 	"delifeq: new":                   "of Valkey 9.0",
 	"msetex: new":                    "of Valkey 9.1",
 }
