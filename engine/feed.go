@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"math"
 	"sync"
 
 	"github.com/larder-cache/larder/base/limits"
@@ -16,10 +17,14 @@ type feed struct {
 
 // Push gives bytes of the protocol to the client, from any goroutine, also one that holds shards: it never waits. A client whose
 // loop does not take them is cut.
-func (c *Client) Push(b []byte) {
+func (c *Client) Push(b []byte) { c.push(b, math.MaxInt64) }
+
+// push is Push. Of a client whose socket is full no more than unread bytes wait, of output and of what was pushed.
+func (c *Client) push(b []byte, unread int64) {
 	f := &c.feed
 	f.mu.Lock()
-	if len(f.buf)+len(b) > limits.MaxFeedBytes {
+	waits := int64(len(f.buf) + len(b))
+	if stalled := c.Unsent(); waits > limits.MaxFeedBytes || stalled > 0 && stalled+waits > unread {
 		f.buf = nil
 		f.mu.Unlock()
 		c.Kill(false)

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/larder-cache/larder/base/limits"
 	"github.com/larder-cache/larder/commands/spec"
 )
 
@@ -49,8 +50,11 @@ func (x *Executor) monitor(n *notice, r *ran) {
 		return
 	}
 	line := appendMonitorLine(x.line[:0], x.e.Clock.Now().UnixMicro(), r)
+	share := max(limits.MaxMonitorsBytes/int64(len(n.monitors)), limits.MinMonitorBytes)
 	for _, m := range n.monitors {
-		m.Push(line)
+		if !m.Killed() {
+			m.push(line, share)
+		}
 	}
 	if x.line = line; cap(line) > maxKeptBuffer {
 		x.line = nil

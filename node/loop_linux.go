@@ -449,9 +449,19 @@ func (c *epollConn) flush() {
 
 // stalled: the socket is full.
 func (c *epollConn) stalled() {
+	c.compact()
 	c.cl.PublishUnsent(int64(c.unsent()))
 	c.account(c.loop.shared.stats)
 	c.ask(unix.EPOLLOUT)
+}
+
+// compact gives up what was sent of output that never is sent as a whole, since more of it keeps coming (MONITOR). One byte of it
+// stays: a sent of 0 would say that this output was not counted yet.
+func (c *epollConn) compact() {
+	if out := c.cl.Out.Buf; c.sent > keptOutput && c.sent > len(out)/2 {
+		c.cl.Out.Buf = out[:copy(out, out[c.sent-1:])]
+		c.sent = 1
+	}
 }
 
 // flushed: everything is written.

@@ -94,6 +94,10 @@ const (
 	MaxLatencySamples = 160
 	// MaxFeedBytes is how much others may have for a client (MONITOR's lines) that its loop has not taken yet.
 	MaxFeedBytes = 64 * MiB
+	// MaxMonitorsBytes is how much all monitors together may have that they do not read, each an equal share of it; but
+	// MinMonitorBytes is everybody's. Who has more is cut.
+	MaxMonitorsBytes = 64 * MiB
+	MinMonitorBytes  = 1 * MiB
 )
 
 // TLS on a node.
