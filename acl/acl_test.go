@@ -181,7 +181,7 @@ func TestChannels(t *testing.T) {
 		for _, w := range strings.Fields(call) {
 			args = append(args, []byte(w))
 		}
-		if got := a.User("u").Rules().Denied(table.Lookup(args[0]), args, nil); got != want {
+		if got := a.User("u").Rules().Denied(table.Lookup(args[0]), args, nil, 0); got != want {
 			t.Errorf("%s: %q, want %q", call, got, want)
 		}
 	}
@@ -265,7 +265,7 @@ func TestCommands(t *testing.T) {
 		{"ACL SETUSER bob on >password ~b:* +get (%R~x +set)", "OK"},
 		{"ACL USERS", `["bob" "default"]`},
 		{"ACL GETUSER bob", `["flags" ["on" "sanitize-payload"] "passwords" ["` + sha + `"] "commands" "-@all +get" "keys" "~b:*" "channels" "" ` +
-			`"selectors" [["commands" "-@all +set" "keys" "%R~x" "channels" ""]]]`},
+			`"databases" "alldbs" "selectors" [["commands" "-@all +set" "keys" "%R~x" "channels" "" "databases" "alldbs"]]]`},
 		{"ACL GETUSER nobody", "nil"},
 		{"ACL GETUSER larder", "nil"},
 		{"ACL DELUSER larder", "0"},
@@ -302,7 +302,7 @@ func TestCommands(t *testing.T) {
 		}
 	}
 	for _, sub := range []string{"LOAD", "SAVE"} {
-		if got := c.Do("ACL " + sub); !strings.HasPrefix(got, "-ERR This Redis instance is not configured to use an ACL file.") {
+		if got := c.Do("ACL " + sub); !strings.HasPrefix(got, "-ERR This instance is not configured to use an ACL file. You may want ") {
 			t.Error(got)
 		}
 	}

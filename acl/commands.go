@@ -17,6 +17,8 @@ type Hooks struct {
 	Disconnect func(u *User)
 	// Changed tells that a user's rules changed: whoever is subscribed to what it may no longer hear is to be disconnected.
 	Changed func(u *User)
+	// File is what ACL LOAD reads and ACL SAVE writes; nil: there is none.
+	File File
 	// Rand fills p with bytes that nobody can guess, for ACL GENPASS; nil: the system's.
 	Rand func(p []byte)
 }
@@ -59,9 +61,9 @@ func (h *handlers) userCommands() []*spec.Command {
 				{"7.0.0", "Added selectors and changed the format of key and channel patterns from a list to their rule representation."}},
 			Args: spec.Args(username), Secrets: spec.SecretsFrom(2), Run: h.getUser},
 		{Name: "list", Since: "6.0.0", Doc: "Dumps the effective rules in ACL file format.", Complex: users, Arity: 2, Flags: adminFlags, Run: h.list},
-		{Name: "load", Since: "6.0.0", Doc: "Reloads the rules from the configured ACL file.", Complex: users, Arity: 2, Flags: adminFlags, Run: noFile},
+		{Name: "load", Since: "6.0.0", Doc: "Reloads the rules from the configured ACL file.", Complex: users, Arity: 2, Flags: adminFlags, Run: h.load},
 		{Name: "save", Since: "6.0.0", Doc: "Saves the effective ACL rules in the configured ACL file.", Complex: users, Arity: 2, Flags: adminFlags,
-			Tips: allNodes, Run: noFile},
+			Tips: allNodes, Run: h.save},
 		{Name: "setuser", Since: "6.0.0", Doc: "Creates and modifies an ACL user and its rules.", Complex: "O(N). Where N is the number of rules provided.",
 			Arity: -3, Flags: adminFlags, Tips: allNodes,
 			History: [][2]string{{"6.2.0", "Added Pub/Sub channel patterns."}, {"7.0.0", "Added selectors and key based permissions."}},
@@ -169,7 +171,7 @@ func (h *handlers) getUser(c *spec.Call) {
 		return
 	}
 	r, out := u.Rules(), c.Out
-	out.Map(6)
+	out.Map(7)
 	out.BulkString("flags")
 	flags := r.flags()
 	out.Set(len(flags))
@@ -185,13 +187,14 @@ func (h *handlers) getUser(c *spec.Call) {
 	out.BulkString("selectors")
 	out.Array(len(r.selectors) - 1)
 	for i := range r.selectors[1:] {
-		out.Map(3)
+		out.Map(4)
 		describeSelector(c, &r.selectors[1+i])
 	}
 }
 
 func describeSelector(c *spec.Call, s *selector) {
-	for _, field := range [][2]string{{"commands", s.describeCommands()}, {"keys", s.describeKeys()}, {"channels", s.describeChannels()}} {
+	for _, field := range [][2]string{{"commands", s.describeCommands()}, {"keys", s.describeKeys()}, {"channels", s.describeChannels()},
+		{"databases", s.describeDatabases()}} {
 		c.Out.BulkString(field[0])
 		c.Out.BulkString(field[1])
 	}
@@ -230,7 +233,7 @@ func (h *handlers) catCommands(c *spec.Call) {
 func (a *ACL) commandTable() *spec.Table {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	return a.table
+	return a.making.table
 }
 
 // maxPassBits is the longest password that GENPASS makes, in bits; defaultPassBits what it makes when not asked.
@@ -282,19 +285,60 @@ func (h *handlers) dryRun(c *spec.Call) {
 		keys = nil // such a call is refused by its handler, whoever calls
 	}
 	r := u.Rules()
-	switch reason, arg := r.Check(cmd, args, keys); reason {
+	switch reason, arg := r.Check(cmd, args, keys, c.DB); reason {
 	case Allowed:
 		c.Out.OK()
 	case DeniedCommand:
 		c.Out.BulkString(r.mayNotRun(cmd))
+	case DeniedDatabase:
+		c.Out.BulkString("User " + name + " has no permissions to access database " + string(args[arg]))
 	default:
 		c.Out.BulkString("User " + name + " has no permissions to access the '" + string(args[arg]) + "' " + reason.name())
 	}
 }
 
-func noFile(c *spec.Call) {
-	c.Out.Error("ERR This Redis instance is not configured to use an ACL file. You may want to specify users via the ACL SETUSER command " +
-		"and then issue a CONFIG REWRITE (assuming you have a Redis configuration file set) in order to store users in the Redis configuration.")
+// noFile answers where there is no ACL file; false if there is one.
+func (h *handlers) noFile(c *spec.Call) bool {
+	if h.File != nil {
+		return false
+	}
+	c.Out.Error("ERR This instance is not configured to use an ACL file. You may want to specify users via the ACL SETUSER command and then " +
+		"issue a CONFIG REWRITE (assuming you have a configuration file set) in order to store users in the configuration.")
+	return true
+}
+
+// load takes the users of the file. Whoever is logged in as one that is not there any more is disconnected.
+func (h *handlers) load(c *spec.Call) {
+	if h.noFile(c) {
+		return
+	}
+	changes, err := h.LoadFile(h.File)
+	if err != nil {
+		c.Out.Error("ERR " + err.Error())
+		return
+	}
+	if h.Disconnect != nil {
+		for _, u := range changes.Deleted {
+			h.Disconnect(u)
+		}
+	}
+	if h.Changed != nil {
+		for _, u := range changes.Changed {
+			h.Changed(u)
+		}
+	}
+	c.Out.OK()
+}
+
+func (h *handlers) save(c *spec.Call) {
+	if h.noFile(c) {
+		return
+	}
+	if h.File.Write(h.FileText()) != nil { // who writes it logs why
+		c.Out.Error("ERR There was an error trying to save the ACLs. Please check the server logs for more information")
+		return
+	}
+	c.Out.OK()
 }
 
 func (h *handlers) logRun(c *spec.Call) {

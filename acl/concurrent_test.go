@@ -18,7 +18,7 @@ func TestRulesChangeWhileTheyAreRead(t *testing.T) {
 		wg.Go(func() {
 			for range 500 {
 				r := u.Rules()
-				denied := r.Denied(get, [][]byte{[]byte("get"), []byte("k")}, nil) != ""
+				denied := r.Denied(get, [][]byte{[]byte("get"), []byte("k")}, nil, 0) != ""
 				if denied == r.Unrestricted() {
 					t.Error("denied, and unrestricted")
 				}

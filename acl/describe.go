@@ -1,6 +1,9 @@
 package acl
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // flags are the user's flags in the order of ACL LIST and GETUSER.
 func (r *Rules) flags() []string {
@@ -46,6 +49,9 @@ func (s *selector) describe() string {
 	if channels := s.describeChannels(); channels != "" {
 		words = append(words, channels)
 	}
+	if !s.allDatabases {
+		words = append(words, s.describeDatabases())
+	}
 	return strings.Join(append(words, s.describeCommands()), " ")
 }
 
@@ -76,6 +82,20 @@ func (s *selector) describeChannels() string {
 		words[i] = "&" + c
 	}
 	return strings.Join(words, " ")
+}
+
+func (s *selector) describeDatabases() string {
+	if s.allDatabases {
+		return "alldbs"
+	}
+	if len(s.databases) == 0 {
+		return "resetdbs"
+	}
+	words := make([]string, len(s.databases))
+	for i, db := range s.databases {
+		words[i] = strconv.Itoa(db)
+	}
+	return "db=" + strings.Join(words, ",")
 }
 
 func (s *selector) describeCommands() string {

@@ -5,8 +5,8 @@
 // list of its own. The ACL commands are declared here too, beside what they change.
 //
 // It keeps no connection: who a session is, and whom to disconnect when a user goes, it asks and tells through Hooks. It reads
-// no file and no clock.
+// no clock, and the ACL file only through the interface File.
 //
 // Reading order: rules.go (a snapshot and what it allows), parse.go (the rule language), users.go (the users), describe.go
-// (rules as text), log.go, commands.go.
+// (rules as text), file.go (the ACL file), log.go, commands.go.
 package acl

@@ -15,7 +15,7 @@ const groupAmong = 10
 type Denial struct {
 	Reason     Reason
 	Context    string // "toplevel", "multi", "lua"
-	Object     string // the command's full name, the key or the channel; for a failed login, the command
+	Object     string // the command's full name, the key, the channel or the database; for a failed login, the command
 	Username   string
 	ClientInfo string // as CLIENT INFO has it
 	NowMs      int64  // when, ms since 1970
@@ -24,6 +24,8 @@ type Denial struct {
 // name is the reason in ACL LOG.
 func (r Reason) name() string {
 	switch r {
+	case DeniedDatabase:
+		return "database"
 	case DeniedCommand:
 		return "command"
 	case DeniedKey:

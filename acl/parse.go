@@ -1,9 +1,9 @@
 package acl
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"math"
 	"slices"
 	"strings"
 
@@ -27,23 +27,31 @@ const (
 	errNoPassword ruleError = "The password you are trying to remove from the user does not exist"
 	errBadHash    ruleError = "The password hash must be exactly 64 characters and contain only lowercase hexadecimal characters"
 	errFirstArg   ruleError = "Allowing first-arg of a subcommand is not supported"
+	errDatabase   ruleError = "The provided database ID is out of range"
 )
 
-// newRules is a user as it is right after it was made: off, and without any permission.
-func newRules(name string, table *spec.Table) *Rules {
-	return &Rules{name: name, selectors: []selector{newSelector(table)}}
+// making is what the making of rules depends on: the commands that there are, and two settings of the node.
+type making struct {
+	table       *spec.Table
+	databases   int  // how many the node has
+	allChannels bool // acl-pubsub-default allchannels: new permissions begin with every channel
 }
 
-func newSelector(table *spec.Table) selector {
-	s := selector{}
-	if table != nil {
-		s.allowed = newBitmap(table.Len())
+// newRules is a user as it is right after it was made: off, and without any permission.
+func newRules(name string, m making) *Rules {
+	return &Rules{name: name, selectors: []selector{newSelector(m)}, databases: m.databases}
+}
+
+func newSelector(m making) selector {
+	s := selector{allDatabases: true, allChannels: m.allChannels}
+	if m.table != nil {
+		s.allowed = newBitmap(m.table.Len())
 	}
 	return s
 }
 
 // apply changes rules that are not in use yet by one modifier, such as "on", "~cache:*" or "+@read".
-func (r *Rules) apply(table *spec.Table, op string) error {
+func (r *Rules) apply(m making, op string) error {
 	if op == "" {
 		return nil
 	}
@@ -51,7 +59,7 @@ func (r *Rules) apply(table *spec.Table, op string) error {
 		return err
 	}
 	if op[0] == '(' && op[len(op)-1] == ')' {
-		return r.addSelector(table, op[1:len(op)-1])
+		return r.addSelector(m, op[1:len(op)-1])
 	}
 	switch strings.ToLower(op) {
 	case "on", "off":
@@ -67,9 +75,9 @@ func (r *Rules) apply(table *spec.Table, op string) error {
 	case "clearselectors":
 		r.selectors = r.selectors[:1]
 	case "reset":
-		*r = *newRules(r.name, table)
+		*r = *newRules(r.name, m)
 	default:
-		return r.selectors[0].apply(table, op)
+		return r.selectors[0].apply(m.table, op)
 	}
 	return nil
 }
@@ -111,14 +119,14 @@ func isHash(s string) bool {
 	return len(s) == 2*sha256.Size && strings.Trim(s, "0123456789abcdef") == ""
 }
 
-func (r *Rules) addSelector(table *spec.Table, ops string) error {
+func (r *Rules) addSelector(m making, ops string) error {
 	words, ok := resp.SplitArgs([]byte(ops), nil)
 	if !ok {
 		return errSyntax
 	}
-	s := newSelector(table)
+	s := newSelector(m)
 	for _, w := range words {
-		if err := s.apply(table, string(w)); err != nil {
+		if err := s.apply(m.table, string(w)); err != nil {
 			return err
 		}
 	}
@@ -138,6 +146,8 @@ func (s *selector) apply(table *spec.Table, op string) error {
 		s.allChannels, s.channels = true, nil
 	case "resetchannels":
 		s.allChannels, s.channels = false, nil
+	case "alldbs", "resetdbs":
+		s.allDatabases, s.databases = len(op) == len("alldbs"), nil
 	case "allcommands", "+@all":
 		s.resetCommands(table, true)
 	case "nocommands", "-@all":
@@ -162,6 +172,9 @@ func (s *selector) resetCommands(table *spec.Table, all bool) {
 }
 
 func (s *selector) applyPattern(table *spec.Table, op string) error {
+	if len(op) >= 3 && strings.EqualFold(op[:3], "db=") {
+		return s.setDatabases(op[3:])
+	}
 	switch op[0] {
 	case '~', '%':
 		return s.addKeys(op)
@@ -209,6 +222,24 @@ func (s *selector) addKeys(op string) error {
 		}
 	}
 	s.patterns = append(s.patterns, k)
+	return nil
+}
+
+// setDatabases takes numbers between commas: the only databases from now on.
+func (s *selector) setDatabases(list string) error {
+	var dbs []int
+	for _, word := range strings.Split(list, ",") {
+		db, ok := resp.ParseInt([]byte(word))
+		if !ok {
+			return errSyntax
+		}
+		if db < 0 || db > math.MaxInt32 {
+			return errDatabase
+		}
+		dbs = append(dbs, int(db))
+	}
+	slices.Sort(dbs)
+	s.allDatabases, s.databases = false, slices.Compact(dbs)
 	return nil
 }
 
@@ -314,19 +345,20 @@ func hasSpaces(s string) bool { return strings.ContainsAny(s, " \t\n\v\f\r\x00")
 
 // joinSelectors puts modifiers that belong together, from one that begins with "(" to one that ends with ")", into one.
 // Without an end it returns the modifier with which the selector began.
-func joinSelectors(words [][]byte) (ops []string, unmatched string, ok bool) {
+func joinSelectors[T string | []byte](words []T) (ops []string, unmatched string, ok bool) {
 	var open []string
-	for _, w := range words {
+	for _, word := range words {
+		w := string(word)
 		switch {
 		case open != nil:
-			open = append(open, string(w))
-			if bytes.HasSuffix(w, []byte(")")) {
+			open = append(open, w)
+			if strings.HasSuffix(w, ")") {
 				ops, open = append(ops, strings.Join(open, " ")), nil
 			}
-		case bytes.HasPrefix(w, []byte("(")) && !bytes.HasSuffix(w, []byte(")")):
-			open = []string{string(w)}
+		case strings.HasPrefix(w, "(") && !strings.HasSuffix(w, ")"):
+			open = []string{w}
 		default:
-			ops = append(ops, string(w))
+			ops = append(ops, w)
 		}
 	}
 	if open != nil {

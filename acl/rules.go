@@ -5,6 +5,7 @@ import (
 
 	"github.com/larder-cache/larder/commands/glob"
 	"github.com/larder-cache/larder/commands/spec"
+	"github.com/larder-cache/larder/wire/resp"
 )
 
 // Rules are what a user may do and with which passwords it logs in, at one moment. They do not change: who changes a user
@@ -18,11 +19,12 @@ type Rules struct {
 	name         string     // the user's, for the texts of refusals
 	passwords    []string   // SHA-256, 64 lower-case hexadecimal digits each, in the order given
 	selectors    []selector // the first is the root: the user's own permissions; never empty
+	databases    int        // how many databases the node has
 }
 
 // selector is a set of permissions; a command must be allowed by one of them as a whole.
 type selector struct {
-	allKeys, allChannels bool
+	allKeys, allChannels, allDatabases bool
 	// allCommands: every bit of allowed is set.
 	allCommands bool
 	// future: the rules began with +@all. It decides how they are written down.
@@ -31,6 +33,7 @@ type selector struct {
 	firstArgs map[int][]string // by ID of a command that is not allowed: allowed all the same with such an args[1]
 	patterns  []keyPattern
 	channels  []string
+	databases []int    // unless allDatabases: ascending
 	rules     []string // commands and categories, such as "+@read" and "-get", in the order in which they apply
 }
 
@@ -49,7 +52,7 @@ func (b bitmap) has(i int) bool { return i>>6 < len(b) && b[i>>6]&(1<<(i&63)) !=
 func (b bitmap) set(i int)      { b[i>>6] |= 1 << (i & 63) }
 func (b bitmap) clear(i int)    { b[i>>6] &^= 1 << (i & 63) }
 
-// Unrestricted reports whether the user may run every command on every key and channel.
+// Unrestricted reports whether the user may run every command on every key and channel, in every database.
 func (r *Rules) Unrestricted() bool { return r != nil && r.unrestricted }
 
 // NoPass reports whether the user logs in with any password; new connections are logged in as a default user that has it.
@@ -77,6 +80,7 @@ func (s *selector) clone() selector {
 	c.allowed = slices.Clone(s.allowed)
 	c.patterns = slices.Clone(s.patterns)
 	c.channels = slices.Clone(s.channels)
+	c.databases = slices.Clone(s.databases)
 	c.rules = slices.Clone(s.rules)
 	c.firstArgs = nil
 	for id, args := range s.firstArgs {
@@ -108,24 +112,34 @@ type Reason uint8
 // The reasons.
 const (
 	Allowed Reason = iota
+	DeniedDatabase
 	DeniedCommand
 	DeniedKey
 	DeniedChannel
 	DeniedAuth // a login failed
 )
 
-// Check decides whether the user may run a call. keys are the call's keys as the declaration tells them. For a refused key or
-// channel, arg is its index in args.
-func (r *Rules) Check(cmd *spec.Command, args [][]byte, keys []spec.KeyPos) (reason Reason, arg int) {
+// Check decides whether the user may run a call while database db is selected. keys are the call's keys as the declaration tells
+// them. For a refused key, channel or database, arg is its index in args; 0, which is the command's name, where no argument names
+// the database.
+func (r *Rules) Check(cmd *spec.Command, args [][]byte, keys []spec.KeyPos, db int) (reason Reason, arg int) {
 	if r == nil {
 		return DeniedCommand, 0
 	}
 	if r.unrestricted {
 		return Allowed, 0
 	}
-	reason = DeniedCommand
+	reason = DeniedDatabase
 	for i := range r.selectors {
-		got, at := r.selectors[i].check(cmd, args, keys)
+		s := &r.selectors[i]
+		got, at := DeniedDatabase, 0
+		if s.allDatabases {
+			got, at = s.check(cmd, args, keys)
+		} else if no, ok := s.databasesAllowed(cmd, args, db, r.databases); ok {
+			got, at = s.check(cmd, args, keys)
+		} else {
+			at = no
+		}
 		if got == Allowed {
 			return Allowed, 0
 		}
@@ -137,16 +151,25 @@ func (r *Rules) Check(cmd *spec.Command, args [][]byte, keys []spec.KeyPos) (rea
 }
 
 // Denied is Check as the executor wants it: "" or the error to answer, its code first.
-func (r *Rules) Denied(cmd *spec.Command, args [][]byte, keys []spec.KeyPos) string {
-	switch reason, _ := r.Check(cmd, args, keys); reason {
-	case DeniedCommand:
-		return "NOPERM " + r.mayNotRun(cmd)
-	case DeniedKey:
-		return "NOPERM No permissions to access a key"
-	case DeniedChannel:
-		return "NOPERM No permissions to access a channel"
+func (r *Rules) Denied(cmd *spec.Command, args [][]byte, keys []spec.KeyPos, db int) string {
+	reason, _ := r.Check(cmd, args, keys, db)
+	if reason == Allowed {
+		return ""
 	}
-	return ""
+	return "NOPERM " + r.Refusal(cmd, reason)
+}
+
+// Refusal is the text of a refusal by Check, without an error code.
+func (r *Rules) Refusal(cmd *spec.Command, reason Reason) string {
+	switch reason {
+	case DeniedKey:
+		return "No permissions to access a key"
+	case DeniedChannel:
+		return "No permissions to access a channel"
+	case DeniedDatabase:
+		return "No permissions to access database"
+	}
+	return r.mayNotRun(cmd)
 }
 
 func (r *Rules) mayNotRun(cmd *spec.Command) string {
@@ -178,6 +201,52 @@ func (s *selector) check(cmd *spec.Command, args [][]byte, keys []spec.KeyPos) (
 		}
 	}
 	return Allowed, 0
+}
+
+// keyspaceCategories are those of commands that work on the selected database, whether they name a key or not.
+const keyspaceCategories = spec.CatKeyspace | spec.CatRead | spec.CatWrite
+
+// databasesAllowed looks at the databases that a call touches: those that its arguments name, all of the n that there are, or the
+// selected one. When one is not allowed, at is the argument that names it, or 0.
+func (s *selector) databasesAllowed(cmd *spec.Command, args [][]byte, selected, n int) (at int, ok bool) {
+	switch {
+	case cmd.DatabaseArgs != nil:
+		if at := s.databaseRefused(args, cmd.DatabaseArgs(args), n); at > 0 {
+			return at, false
+		}
+		return 0, len(cmd.Keys) == 0 || s.databaseAllowed(selected)
+	case cmd.EveryDatabase:
+		for db := range n {
+			if !s.databaseAllowed(db) {
+				return 0, false
+			}
+		}
+		return 0, true
+	case len(cmd.Keys) > 0 || cmd.AllCategories()&keyspaceCategories != 0:
+		return 0, s.databaseAllowed(selected)
+	}
+	return 0, true
+}
+
+// databaseRefused is the first of the arguments at the given indexes whose database is not allowed; 0 if there is none. If one of
+// them is no database, none is looked at: the handler has its own answer to that.
+func (s *selector) databaseRefused(args [][]byte, at []int, n int) int {
+	refused := 0
+	for _, i := range at {
+		db, ok := resp.ParseInt(args[i])
+		if !ok || db < 0 || db >= int64(n) {
+			return 0
+		}
+		if refused == 0 && !s.databaseAllowed(int(db)) {
+			refused = i
+		}
+	}
+	return refused
+}
+
+func (s *selector) databaseAllowed(db int) bool {
+	_, found := slices.BinarySearch(s.databases, db)
+	return found
 }
 
 func (s *selector) firstArgAllowed(cmd *spec.Command, args [][]byte) bool {
@@ -219,4 +288,12 @@ func (s *selector) channelAllowed(channel []byte, isPattern bool) bool {
 		}
 	}
 	return false
+}
+
+// MayHear reports whether the user may be subscribed to a channel, or to a pattern: some selector allows it, whichever commands it
+// allows. It is what decides who is disconnected when a user's rules change.
+func (r *Rules) MayHear(channel []byte, isPattern bool) bool {
+	return r != nil && slices.ContainsFunc(r.selectors, func(s selector) bool {
+		return s.allChannels || s.channelAllowed(channel, isPattern)
+	})
 }

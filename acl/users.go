@@ -44,7 +44,7 @@ type ACL struct {
 	def *User
 
 	mu     sync.RWMutex
-	table  *spec.Table
+	making making
 	users  map[string]*User
 	hidden map[string]bool
 	log    denials
@@ -53,27 +53,45 @@ type ACL struct {
 // New makes an ACL with the default user, who may do everything without a password. Before any command is named in a rule,
 // Bind must tell which there are.
 func New() *ACL {
-	a := &ACL{def: &User{name: DefaultUser}, users: map[string]*User{}, hidden: map[string]bool{}, log: denials{max: LogMaxDefault}}
+	a := &ACL{def: &User{name: DefaultUser}, users: map[string]*User{}, hidden: map[string]bool{}, log: denials{max: LogMaxDefault},
+		making: making{databases: DatabasesDefault}}
 	a.users[DefaultUser] = a.def
-	a.def.rules.Store(unrestrictedRules(DefaultUser, nil))
+	a.def.rules.Store(unrestrictedRules(DefaultUser, a.making))
 	return a
 }
 
-func unrestrictedRules(name string, table *spec.Table) *Rules {
-	r := newRules(name, table)
+// DatabasesDefault is how many databases the node has unless SetDatabases says otherwise.
+const DatabasesDefault = 16
+
+func unrestrictedRules(name string, m making) *Rules {
+	r := newRules(name, m)
 	r.on, r.nopass = true, true
 	s := &r.selectors[0]
 	s.allKeys, s.allChannels = true, true
-	s.resetCommands(table, true)
+	s.resetCommands(m.table, true)
 	return r.seal()
+}
+
+// SetDatabases tells how many databases the node has. It is called before any user but the default one is made.
+func (a *ACL) SetDatabases(n int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.making.databases = n
+}
+
+// SetPubSubDefault is acl-pubsub-default: whether users and selectors that are made or reset from now on begin with every channel.
+func (a *ACL) SetPubSubDefault(allChannels bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.making.allChannels = allChannels
 }
 
 // Bind tells the commands. It is called once, before any user but the default one is made; the default user's passwords stay.
 func (a *ACL) Bind(table *spec.Table) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.table = table
-	r := unrestrictedRules(DefaultUser, table)
+	a.making.table = table
+	r := unrestrictedRules(DefaultUser, a.making)
 	old := a.def.Rules()
 	r.nopass, r.passwords = old.nopass, old.passwords
 	a.def.rules.Store(r)
@@ -151,13 +169,13 @@ func (a *ACL) SetUser(name string, modifiers ...string) error {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	r := newRules(name, a.table)
+	r := newRules(name, a.making)
 	u := a.users[name]
 	if u != nil {
 		r = u.Rules().clone()
 	}
 	for _, m := range modifiers {
-		if err := r.apply(a.table, m); err != nil {
+		if err := r.apply(a.making, m); err != nil {
 			return ruleError("Error in ACL SETUSER modifier '" + m + "': " + err.Error())
 		}
 	}
@@ -184,7 +202,7 @@ func (a *ACL) DeleteUser(name string) *User {
 		return nil
 	}
 	delete(a.users, name)
-	u.rules.Store(newRules(name, a.table).seal())
+	u.rules.Store(newRules(name, a.making).seal())
 	return u
 }
 
@@ -240,9 +258,9 @@ func (a *ACL) parseUser(words [][]byte) (*Rules, error) {
 	if !ok {
 		return nil, badDeclaration(unmatched, "Unmatched parenthesis in selector definition.")
 	}
-	r := newRules(name, a.table)
+	r := newRules(name, a.making)
 	for _, op := range ops {
-		if err := r.apply(a.table, op); err != nil {
+		if err := r.apply(a.making, op); err != nil {
 			return nil, ruleError("Error loading ACL rule '" + op + "' for the user named '" + name + "': " + err.Error())
 		}
 	}

@@ -13,9 +13,11 @@ func flushCommands() []*spec.Command {
 			Tips:    []string{"request_policy:all_shards", "response_policy:all_succeeded"},
 			History: [][2]string{{"4.0.0", "Added the `ASYNC` flushing mode modifier."}, {"6.2.0", "Added the `SYNC` flushing mode modifier."}}, Run: run}
 	}
+	all := flush("flushall", "Removes all keys from all databases.", "O(N) where N is the total number of keys in all databases",
+		func(c *spec.Call) { flushRun(c, everyDB) })
+	all.EveryDatabase = true
 	return []*spec.Command{
-		flush("flushall", "Removes all keys from all databases.", "O(N) where N is the total number of keys in all databases",
-			func(c *spec.Call) { flushRun(c, everyDB) }),
+		all,
 		flush("flushdb", "Remove all keys from the current database.", "O(N) where N is the number of keys in the selected database",
 			func(c *spec.Call) { flushRun(c, c.DB) }),
 	}

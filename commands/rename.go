@@ -23,9 +23,11 @@ func renameCommands() []*spec.Command {
 		{Name: "copy", Since: "6.2.0", Doc: "Copies the value of a key to a new key.",
 			Complex: "O(N) worst case for collections, where N is the number of nested items. O(1) for string values.", Group: spec.Generic, Arity: -3,
 			Flags: spec.Write | spec.DenyOOM, Keys: two(spec.RO|spec.Reads, spec.OW|spec.Updates),
-			Args: spec.Args(spec.Key("source"), second("destination"), spec.Opt(spec.After("DB", spec.Int("destination-db"))), spec.Opt(spec.Token("REPLACE"))), Run: copyRun},
+			Args:         spec.Args(spec.Key("source"), second("destination"), spec.Opt(spec.After("DB", spec.Int("destination-db"))), spec.Opt(spec.Token("REPLACE"))),
+			DatabaseArgs: copyDatabase, Run: copyRun},
 		{Name: "move", Since: "1.0.0", Doc: "Moves a key to another database.", Complex: "O(1)", Group: spec.Generic, Arity: 3,
-			Flags: spec.Write | spec.Fast, Keys: spec.One(1, spec.RW|spec.Reads|spec.Updates), Args: spec.Args(keyArg, spec.Int("db")), Run: moveRun},
+			Flags: spec.Write | spec.Fast, Keys: spec.One(1, spec.RW|spec.Reads|spec.Updates), Args: spec.Args(keyArg, spec.Int("db")),
+			DatabaseArgs: spec.DatabasesAt(2), Run: moveRun},
 	}
 }
 
@@ -64,6 +66,21 @@ func give(c *spec.Call, src, dst *spec.KeyRef, from, to string) {
 	c.Engine.Notify(eventGeneric, from, src)
 	c.Engine.Notify(eventGeneric, to, dst)
 	c.Engine.Dirty(1)
+}
+
+// copyDatabase is where COPY's databases stand. A call that copyRun finds no sense in has none.
+func copyDatabase(args [][]byte) (at []int) {
+	for i := 3; i < len(args); i++ {
+		switch {
+		case spec.EqualFold(args[i], "replace"):
+		case spec.EqualFold(args[i], "db") && i+1 < len(args):
+			i++
+			at = append(at, i)
+		default:
+			return nil
+		}
+	}
+	return at
 }
 
 func copyRun(c *spec.Call) {

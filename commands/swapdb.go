@@ -11,7 +11,7 @@ func swapCommands() []*spec.Command {
 	return []*spec.Command{{Name: "swapdb", Since: "4.0.0", Doc: "Swaps two databases.",
 		Complex: "O(N) where N is the count of clients watching or blocking on keys from both databases.", Group: spec.Server, Arity: 3,
 		Flags: spec.Write | spec.Fast, Categories: spec.CatKeyspace | spec.CatDangerous, Scope: spec.AllShards,
-		Args: spec.Args(spec.Int("index1"), spec.Int("index2")), Run: swapdbRun}}
+		Args: spec.Args(spec.Int("index1"), spec.Int("index2")), DatabaseArgs: spec.DatabasesAt(1, 2), Run: swapdbRun}}
 }
 
 // swapdbRun exchanges two databases; clients that have selected one of them find the other's keys in it.

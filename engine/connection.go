@@ -20,7 +20,7 @@ func Connection() []*spec.Command {
 				spec.Opt(spec.After("SETNAME", spec.Str("clientname")))))), Secrets: helloSecrets, Run: helloRun,
 			History: [][2]string{{"6.2.0", "`protover` made optional; when called without arguments the command reports the current connection's context."}}},
 		{Name: "select", Since: "1.0.0", Doc: "Changes the selected database.", Complex: "O(1)", Group: spec.Connection, Arity: 2,
-			Flags: spec.Loading | spec.Stale | spec.Fast, Args: spec.Args(spec.Int("index")), Run: selectRun},
+			Flags: spec.Loading | spec.Stale | spec.Fast, Args: spec.Args(spec.Int("index")), DatabaseArgs: spec.DatabasesAt(1), Run: selectRun},
 		{Name: "quit", Since: "1.0.0", Doc: "Closes the connection.", Complex: "O(1)", Group: spec.Connection, Arity: -1, Flags: open,
 			Deprecated: "7.2.0", Instead: "just closing the connection", Run: quitRun},
 		{Name: "reset", Since: "6.2.0", Doc: "Resets the connection.", Complex: "O(1)", Group: spec.Connection, Arity: 1, Flags: open, Run: resetRun},

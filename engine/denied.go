@@ -5,7 +5,21 @@ import (
 	"github.com/larder-cache/larder/commands/spec"
 )
 
-// denied counts a refusal by the access rules and puts it into ACL LOG. arg is the refused key or channel.
+// deniedBy is what a client's rules say against a command that it gave; "" if nothing. A refusal is counted.
+func (x *Executor) deniedBy(r *acl.Rules, c *Client, cmd *spec.Command, args [][]byte) string {
+	db := c.db
+	if c.multi.on {
+		db = c.multi.db
+	}
+	reason, arg := r.Check(cmd, args, x.pos, db)
+	if reason == acl.Allowed {
+		return ""
+	}
+	x.denied(c, cmd, args, reason, arg)
+	return "NOPERM " + r.Refusal(cmd, reason)
+}
+
+// denied counts a refusal by the access rules and puts it into ACL LOG. arg is the refused key, channel or database.
 func (x *Executor) denied(c *Client, cmd *spec.Command, args [][]byte, reason acl.Reason, arg int) {
 	x.turn.aclDenied[reason]++
 	d := acl.Denial{Reason: reason, Context: "toplevel", Object: cmd.FullName(), Username: c.user.Name(), NowMs: x.now()}
@@ -41,6 +55,8 @@ func (x *Executor) deniedInExec(c *Client, q *queued, reason acl.Reason, arg int
 	switch reason {
 	case acl.DeniedKey:
 		why = "no permission to touch the specified keys"
+	case acl.DeniedDatabase:
+		why = "no permission to access the database"
 	case acl.DeniedChannel:
 		why = "no permission to access one of the channels used as arguments"
 	}

@@ -95,6 +95,7 @@ type Engine struct {
 	token sync.Mutex
 
 	exec     *spec.Command // EXEC, whose shards are those of what is queued
+	selects  *spec.Command // SELECT, which changes the database within a transaction
 	steering []bool        // by command ID: runs at once within MULTI
 	brief    []bool        // by command ID: may be timed together with others (timing.go)
 
@@ -137,7 +138,7 @@ func New(cfg Config) *Engine {
 	e.SetMaxString(limits.MaxBulkBytesDefault)
 	e.SetHLLSparse(limits.HLLSparseBytesDefault)
 	e.eviction.init()
-	e.exec = cfg.Table.Lookup([]byte("exec"))
+	e.exec, e.selects = cfg.Table.Lookup([]byte("exec")), cfg.Table.Lookup([]byte("select"))
 	e.brief = briefCommands(cfg.Table)
 	for _, c := range cfg.Table.All() {
 		e.steering = append(e.steering, steersTransaction(c))

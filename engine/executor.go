@@ -224,9 +224,7 @@ func (x *Executor) refusedBefore(c *Client, cmd *spec.Command, args [][]byte) st
 		return "NOAUTH Authentication required."
 	}
 	if r := c.user.Rules(); !r.Unrestricted() && !cmd.Is(spec.NoAuth) {
-		if msg := r.Denied(cmd, args, x.pos); msg != "" {
-			reason, arg := r.Check(cmd, args, x.pos)
-			x.denied(c, cmd, args, reason, arg)
+		if msg := x.deniedBy(r, c, cmd, args); msg != "" {
 			return msg
 		}
 	}

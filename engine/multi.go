@@ -4,6 +4,7 @@ import (
 	"github.com/larder-cache/larder/acl"
 	"github.com/larder-cache/larder/base/limits"
 	"github.com/larder-cache/larder/commands/spec"
+	"github.com/larder-cache/larder/wire/resp"
 )
 
 // multi is a client's transaction.
@@ -11,6 +12,8 @@ type multi struct {
 	on     bool
 	failed bool  // a command could not be queued: EXEC will abort
 	size   int64 // bytes held by the queue
+	// db is the database that will be selected behind what is queued so far.
+	db int
 	// watchSize are the bytes that the watches take.
 	watchSize int64
 	// has and lacks are the flags that some queued command has, or has not.
@@ -90,6 +93,11 @@ func (x *Executor) queue(c *Client, cmd *spec.Command, args [][]byte) Outcome {
 	m.size += int64(size + len(args)*sliceBytes)
 	m.queued = append(m.queued, q)
 	m.has, m.lacks = m.has|cmd.Flags, m.lacks|^cmd.Flags
+	if cmd == x.e.selects {
+		if db, ok := resp.ParseInt(args[1]); ok && db >= 0 && db < int64(x.e.Space.Databases()) {
+			m.db = int(db)
+		}
+	}
 	c.Out.Simple("QUEUED")
 	return Done
 }
@@ -123,7 +131,8 @@ func (x *Executor) lockTransaction(c *Client) {
 }
 
 func multiRun(c *spec.Call) {
-	c.Session.(*Client).multi.on = true
+	cl := c.Session.(*Client)
+	cl.multi.on, cl.multi.db = true, cl.db
 	c.Out.OK()
 }
 
@@ -280,7 +289,7 @@ func (x *Executor) runQueuedOne(c *Client, q *queued) {
 	if !c.fromPrimary {
 		// Permissions may have changed since the command was queued.
 		if r := c.user.Rules(); !r.Unrestricted() {
-			if reason, arg := r.Check(q.cmd, q.args, q.pos); reason != acl.Allowed {
+			if reason, arg := r.Check(q.cmd, q.args, q.pos, c.db); reason != acl.Allowed {
 				x.deniedInExec(c, q, reason, arg)
 				return
 			}

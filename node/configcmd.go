@@ -215,6 +215,9 @@ func (n *Node) applyQuietly(changed map[string]bool) {
 		n.journal.SetBacklog(n.cfg.get("repl-backlog-size").int())
 	}
 	n.changedMemory(changed)
+	if changed["acl-pubsub-default"] {
+		n.applyPubSubDefault()
+	}
 	if changed["acllog-max-len"] {
 		n.acl.SetLogMax(int(n.cfg.get("acllog-max-len").int()))
 	}

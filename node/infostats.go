@@ -67,6 +67,7 @@ func infoStats(n *Node, w *infoWriter) {
 	w.uint("acl_access_denied_cmd", c.Denied[acl.DeniedCommand])
 	w.uint("acl_access_denied_key", c.Denied[acl.DeniedKey])
 	w.uint("acl_access_denied_channel", c.Denied[acl.DeniedChannel])
+	w.uint("acl_access_denied_db", c.Denied[acl.DeniedDatabase])
 	w.uint("all_shard_locks", c.AllShardLocks)
 }
 

@@ -161,6 +161,7 @@ func (n *Node) buildEngine(seed uint64, rnd *mrand.Rand) (err error) {
 	if err != nil {
 		return err
 	}
+	n.acl.SetDatabases(n.space.Databases())
 	n.acl.Bind(n.table)
 	if err := n.loadACL(); err != nil {
 		return err
@@ -178,27 +179,6 @@ func (n *Node) buildEngine(seed uint64, rnd *mrand.Rand) (err error) {
 	n.applyEviction()
 	n.applyLimits()
 	n.observe()
-	return nil
-}
-
-// loadACL takes the users of the configuration.
-func (n *Node) loadACL() error {
-	n.acl.SetLogMax(int(n.cfg.get("acllog-max-len").int()))
-	if lines := n.cfg.get("user").string(); lines != "" {
-		users := strings.Split(lines, "\n")
-		for i := range users {
-			users[i] = "user " + users[i]
-		}
-		if err := n.acl.Load(users); err != nil {
-			return err
-		}
-	}
-	for _, name := range strings.Fields(n.cfg.get("hidden-users").string()) {
-		n.acl.Hide(name)
-	}
-	if pass := n.cfg.get("requirepass").string(); pass != "" {
-		n.acl.SetDefaultPassword(pass)
-	}
 	return nil
 }
 
@@ -437,25 +417,6 @@ func (n *Node) loopKind() string {
 		return "goroutines"
 	}
 	return "epoll"
-}
-
-// aclHooks are what the ACL commands need of the node.
-func (n *Node) aclHooks() acl.Hooks {
-	return acl.Hooks{
-		WhoAmI: func(s spec.Session) string {
-			if cl, ok := s.(*engine.Client); ok && cl.User() != nil {
-				return cl.User().Name()
-			}
-			return "default"
-		},
-		Disconnect: func(u *acl.User) {
-			for _, cl := range n.engine.Clients() {
-				if cl.User() == u {
-					cl.Kill(true)
-				}
-			}
-		},
-	}
 }
 
 // Log is the node's logger.

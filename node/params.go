@@ -200,8 +200,8 @@ var params = []param{
 	{name: "requirepass", kind: kindString, def: "", secret: true},
 	{name: "user", kind: kindList, def: "", secret: true, immutable: true},
 	{name: "hidden-users", kind: kindList, def: "", immutable: true, hidden: true}, // larder's own: users whom ACL LIST does not show
-	{name: "aclfile", kind: kindString, def: "", only: []string{""}, immutable: true},
-	{name: "acl-pubsub-default", kind: kindEnum, def: "resetchannels", enum: []string{"allchannels", "resetchannels"}, only: []string{"resetchannels"}},
+	{name: "aclfile", kind: kindString, def: "", immutable: true},
+	{name: "acl-pubsub-default", kind: kindEnum, def: "resetchannels", enum: []string{"allchannels", "resetchannels"}},
 	{name: "acllog-max-len", kind: kindInt, def: "128", max: math.MaxInt32},
 	{name: "hide-user-data-from-log", kind: kindBool, def: "yes", inert: "no user data is logged"},
 

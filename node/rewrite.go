@@ -113,6 +113,8 @@ func (n *Node) rewriteParam(r *rewriting, p *param) {
 	text := n.shown(v)
 	put := func(value string, must bool) { r.put(p.name, p.name+" "+value, must) }
 	switch {
+	case p.name == "user" && n.cfg.Get("aclfile") != "":
+		// They are the ACL file's.
 	case p.name == "user":
 		for _, u := range n.acl.Declarations() {
 			r.put(p.name, u, true)

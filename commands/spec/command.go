@@ -142,12 +142,15 @@ type Command struct {
 	Scope      Scope
 	Keys       Keys
 	Channels   Channels
-	Args       []Arg
-	Tips       []string // COMMAND INFO's hints for clients, such as "nondeterministic_output"
-	History    [][2]string
-	Deprecated string // the version since which it is deprecated, with Instead
-	Instead    string
-	Internal   bool // COMMAND DOCS calls it a system command: nodes send it to each other
+	// DatabaseArgs tells which arguments of a call are numbers of databases, for the ACL; nil: none is.
+	DatabaseArgs  func(args [][]byte) []int
+	EveryDatabase bool // works on all databases, whichever is selected
+	Args          []Arg
+	Tips          []string // COMMAND INFO's hints for clients, such as "nondeterministic_output"
+	History       [][2]string
+	Deprecated    string // the version since which it is deprecated, with Instead
+	Instead       string
+	Internal      bool // COMMAND DOCS calls it a system command: nodes send it to each other
 	// Sub are the subcommands of a container such as CLIENT. A container's own Run is nil, unless it can be called alone (COMMAND).
 	Sub []*Command
 	Run func(*Call)
@@ -175,6 +178,11 @@ func SecretsFrom(i int) func(args [][]byte) []int {
 		}
 		return hide
 	}
+}
+
+// DatabasesAt is the DatabaseArgs of a command that has databases at fixed places.
+func DatabasesAt(indexes ...int) func(args [][]byte) []int {
+	return func([][]byte) []int { return indexes }
 }
 
 // ID is the command's index in its Table: 0 ≤ ID < Table.Len().
