@@ -352,6 +352,14 @@ func TestLog(t *testing.T) {
 	if got := c.Do("ACL LOG"); strings.Count(got, "count") != 2 || strings.Contains(got, `"a"`) {
 		t.Errorf("of at most two: %s", got)
 	}
+	// As in Redis a new maximum is looked at when the next entry comes.
+	s.ACL.SetLogMax(0)
+	if got := c.Do("ACL LOG"); strings.Count(got, "count") != 2 {
+		t.Errorf("before the next refusal: %s", got)
+	}
+	if s.ACL.Record(d); c.Do("ACL LOG") != "[]" {
+		t.Error("entries are kept though there are to be none")
+	}
 }
 
 func must(t *testing.T, err error) {

@@ -58,6 +58,7 @@ func (a *ACL) Record(d Denial) {
 	defer a.mu.Unlock()
 	l := &a.log
 	if l.max == 0 {
+		l.trim()
 		return
 	}
 	e := entry{Denial: d, id: l.next, count: 1, created: d.NowMs}
@@ -74,12 +75,11 @@ func (a *ACL) Record(d Denial) {
 	l.trim()
 }
 
-// SetLogMax is acllog-max-len: how many entries are kept, none with 0.
+// SetLogMax is acllog-max-len: how many entries are kept, none with 0. What there is goes when the next refusal comes.
 func (a *ACL) SetLogMax(n int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.log.max = max(n, 0)
-	a.log.trim()
 }
 
 func (l *denials) trim() { l.entries = l.entries[:min(len(l.entries), l.max)] }
