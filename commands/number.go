@@ -104,7 +104,7 @@ func incrbyfloatRun(c *spec.Call) {
 		return
 	}
 	text := n.Append(nil)
-	k.DB.SetString(k.Hash, k.Name, text, keyspace.KeepTTL)
+	k.DB.SetText(k.Hash, k.Name, text, keyspace.KeepTTL) // also a sum that is an integer
 	changed(c, k, eventString, "incrbyfloat")
 	// The sum goes on, not the addition: a replica that counts otherwise must not differ.
 	c.Engine.Propagate(wordSet, k.Name, text, wordKeepTTL)

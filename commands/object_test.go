@@ -46,3 +46,27 @@ func TestIdletime(t *testing.T) {
 		t.Errorf("after TOUCH: %s", got)
 	}
 }
+
+// TestEncodingAfterIncrByFloat: the sum is kept as it is written, though it be an integer; INCR makes one of it.
+func TestEncodingAfterIncrByFloat(t *testing.T) {
+	c := enginetest.New(t, enginetest.Start).Client()
+	for _, step := range []struct{ do, want string }{
+		{"SET k 1.5", "OK"},
+		{"INCRBYFLOAT k 1.5", `"3"`},
+		{"OBJECT ENCODING k", `"embstr"`},
+		{"OBJECT REFCOUNT k", "1"},
+		{"STRLEN k", "1"},
+		{"INCR k", "4"},
+		{"OBJECT ENCODING k", `"int"`},
+		{"INCRBYFLOAT k 0", `"4"`},
+		{"OBJECT ENCODING k", `"embstr"`},
+		{"INCRBYFLOAT big 1e50", `"100000000000000000003583830118858923890798487404544"`},
+		{"OBJECT ENCODING big", `"raw"`},
+		{"SETRANGE k 3 x", "4"},
+		{"OBJECT ENCODING k", `"raw"`},
+	} {
+		if got := c.Do(step.do); got != step.want {
+			t.Errorf("%s: %s, want %s", step.do, got, step.want)
+		}
+	}
+}

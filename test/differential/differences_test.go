@@ -98,9 +98,6 @@ var differences = []difference{
 	{needs: "object", why: "no version explains it: which values are shared, and whom else an argument of EXEC belongs to, is each server's own: the count is 1 or more", match: func(args []string, o, r resp.Value) bool {
 		return command(args) == "object refcount" && o.Kind == resp.KindInt && r.Kind == resp.KindInt && o.Int >= 1 && r.Int >= 1
 	}},
-	{needs: "object", why: "no version explains it: an INCRBYFLOAT whose sum is an integer leaves an integer here, and its text there", match: func(args []string, o, r resp.Value) bool {
-		return command(args) == "object encoding" && string(o.Str) == "int" && string(r.Str) == "embstr"
-	}},
 	{needs: "restore", rare: true, why: "no version explains it: an idle time beyond 194 days wraps in 24 bits there, and stays the longest that there is here (engine/access.go)",
 		match: func(args []string, o, r resp.Value) bool {
 			return command(args) == "object idletime" && o.Kind == resp.KindInt && r.Kind == resp.KindInt && o.Int > longestIdle
