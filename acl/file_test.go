@@ -127,7 +127,7 @@ func TestWrongFileChangesNothing(t *testing.T) {
 	if got := do("ACL SAVE"); got != "-ERR There was an error trying to save the ACLs. Please check the server logs for more information" {
 		t.Error(got)
 	}
-	if got := s.ACL.FileText(); got != before || *told != nil && len(*told) > 0 {
+	if got := s.ACL.FileText(); got != before || len(*told) > 0 {
 		t.Errorf("changed to\n%s%v", got, *told)
 	}
 }
