@@ -6,6 +6,9 @@ import (
 	"io"
 	"strings"
 	"testing"
+
+	"github.com/larder-cache/larder/store/listpack"
+	"github.com/larder-cache/larder/store/value"
 )
 
 // benchKeys is how many keys a benchmark's dump has.
@@ -61,6 +64,74 @@ func BenchmarkRDB(b *testing.B) {
 					}
 				}
 			})
+		}
+	}
+}
+
+// BenchmarkContent writes and reads many small packed hashes, and one big hash; MB/s are of the dump.
+func BenchmarkContent(b *testing.B) {
+	lp := listpack.New(0)
+	for i := range 16 {
+		lp = listpack.Append(listpack.Append(lp, fmt.Appendf(nil, "field:%d", i)), fmt.Appendf(nil, "value:%d:%d", i, i*i))
+	}
+	small := Content{Type: value.Hash, Encoding: value.ListPack, Packed: lp, Count: 16}
+	for name, fill := range map[string]func(w *Writer){
+		"packed": func(w *Writer) {
+			for i := range benchKeys {
+				w.Begin(fmt.Appendf(nil, "key:%d", i), small, Meta{})
+			}
+		},
+		"elements": func(w *Writer) {
+			w.Begin([]byte("key"), Content{Type: value.Hash, Count: 10 * benchKeys}, Meta{})
+			el := Element{Kind: ElementField, Name: []byte("field:0000"), Value: []byte("some value of a field")}
+			for range 10 * benchKeys {
+				w.Element(&el)
+			}
+		},
+	} {
+		dump := func(out io.Writer) int64 {
+			w := NewWriter(out, WriterOptions{Checksum: true})
+			w.Header(nil)
+			w.SelectDB(0, benchKeys, 0)
+			fill(w)
+			if err := w.Close(); err != nil {
+				b.Fatal(err)
+			}
+			return w.Written()
+		}
+		b.Run(name+"/write", func(b *testing.B) {
+			b.ReportAllocs()
+			b.SetBytes(dump(io.Discard))
+			for b.Loop() {
+				dump(io.Discard)
+			}
+		})
+		b.Run(name+"/read", func(b *testing.B) {
+			var in bytes.Buffer
+			b.ReportAllocs()
+			b.SetBytes(dump(&in))
+			for b.Loop() {
+				readContents(b, in.Bytes())
+			}
+		})
+	}
+}
+
+// readContents reads a dump by contents.
+func readContents(b *testing.B, dump []byte) {
+	r := NewReader(bytes.NewReader(dump), ReaderOptions{SizeBytes: int64(len(dump)), Elements: true})
+	var el Element
+	for {
+		if _, err := r.Next(); err == io.EOF {
+			return
+		} else if err != nil {
+			b.Fatal(err)
+		}
+		for more := true; more; {
+			var err error
+			if more, err = r.NextElement(&el); err != nil {
+				b.Fatal(err)
+			}
 		}
 	}
 }

@@ -258,6 +258,9 @@ func (d *DumpWriter) Begin(c Content) error {
 // Element is Writer.Element.
 func (d *DumpWriter) Element(el *Element) error { return d.w.Element(el) }
 
+// Chunk is Writer.Chunk.
+func (d *DumpWriter) Chunk(chunk []byte) error { return d.w.Chunk(chunk) }
+
 // Payload ends the value and returns its payload.
 func (d *DumpWriter) Payload() ([]byte, error) {
 	w := &d.w
