@@ -1,15 +1,13 @@
 // Package keydump is DUMP and RESTORE: a key's value as bytes that Redis and Valkey understand, and back.
 //
-// It stands apart from package commands because that may not import persist; the bytes are persist/rdb's (docs/formats/rdb.md). It knows strings only:
-// a payload of another type, valid or not, is refused with the reason. It has no file, lock or clock.
+// It stands apart from package commands because that may not import persist; the bytes are persist/rdb's (docs/formats/rdb.md). DUMP knows all types but
+// streams; RESTORE knows strings only: a payload of another type, valid or not, is refused with the reason. It has no file, lock or clock.
 //
-// Reading order: keydump.go (the declarations, DUMP), restore.go.
+// Reading order: keydump.go (the declarations, DUMP), dump.go (payloads), restore.go.
 package keydump
 
 import (
 	"github.com/larder-cache/larder/commands/spec"
-	"github.com/larder-cache/larder/persist/rdb"
-	"github.com/larder-cache/larder/store/value"
 )
 
 // Config is what the commands ask of their node.
@@ -55,13 +53,7 @@ func (cfg Config) dumpRun(c *spec.Call) {
 		c.Out.Null()
 		return
 	}
-	if ent.Type() != value.String {
-		c.Out.Error("ERR DUMP of a " + ent.Type().String() + " is not built yet: only of strings")
-		return
-	}
-	var scratch [value.MaxIntLen]byte
-	val := rdb.Value{Type: rdb.TypeString, String: ent.String(&scratch)}
-	payload, err := rdb.DumpValue(val, rdb.WriterOptions{Compress: cfg.Compress != nil && cfg.Compress()})
+	payload, err := Payload(ent, cfg.Compress != nil && cfg.Compress())
 	if err != nil {
 		c.Out.Error("ERR " + err.Error())
 		return
