@@ -54,6 +54,8 @@ var decoders = [...]decoder{
 // contents is what a Reader keeps while it gives the elements of a value.
 type contents struct {
 	progress
+	head    Content // of the value; kept here, as what open functions are given would be allocated each time
+	passed  Element // the last one that nobody asked for; likewise
 	typ     Type
 	element func(*Reader, *Element) error
 	least   int64  // of TypeHashMetadata: the least expiry
@@ -98,10 +100,11 @@ func (r *Reader) valueEnds() error {
 	return nil
 }
 
-// content begins a value of type t. False when the type is not decoded.
-func (r *Reader) content(t Type, out *Content) (bool, error) {
+// content begins a value of type t, whose Content is then contents.head. False when the type is not decoded.
+func (r *Reader) content(t Type) (bool, error) {
 	d := decoders[t]
-	out.Type = d.typ
+	out := &r.contents.head
+	*out = Content{Type: d.typ}
 	if d.open == nil {
 		return false, nil
 	}
@@ -119,9 +122,8 @@ func (r *Reader) content(t Type, out *Content) (bool, error) {
 
 // passElements reads what is left of a value.
 func (r *Reader) passElements() error {
-	var el Element
 	for r.contents.next != 0 {
-		if _, err := r.NextElement(&el); err != nil {
+		if _, err := r.NextElement(&r.contents.passed); err != nil {
 			return err
 		}
 	}

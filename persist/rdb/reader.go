@@ -478,7 +478,9 @@ func (r *Reader) value(t Type, info typeInfo) (Value, error) {
 		return v, &UnsupportedError{Offset: r.src.offset(), What: "a module's value in the format of Redis 4.0's release candidates (type 6)"}
 	}
 	if r.opts.Elements {
-		if decoded, err := r.content(t, &v.Content); decoded || err != nil {
+		decoded, err := r.content(t)
+		v.Content = r.contents.head
+		if decoded || err != nil {
 			return v, err
 		}
 	}
