@@ -10,14 +10,14 @@ import (
 // holdsWrites are the gate bits by which writes wait, beside a pause.
 const holdsWrites = GateHoldWrites | GatePreImages
 
-// HoldWrites makes writes wait, or lets them go on: a failover's pause, which CLIENT UNPAUSE does not end. When it returns, no
-// write that began before is still running.
-func (e *Engine) HoldWrites(on bool) {
+// HoldWritesLocked makes writes wait, or lets them go on: a failover's pause, which CLIENT UNPAUSE does not end. The caller holds all
+// shards, so no write that began before is still running, but for those of the transaction that the caller may be part of.
+func (e *Engine) HoldWritesLocked(on bool) {
 	if on {
-		e.SetGate(GateHoldWrites, 0)
+		e.SetGateLocked(GateHoldWrites, 0)
 		return
 	}
-	e.SetGate(0, GateHoldWrites)
+	e.SetGateLocked(0, GateHoldWrites)
 	e.resumeParked()
 }
 

@@ -37,8 +37,14 @@ func TestReplicaHasItBeforeTheClientIsTold(t *testing.T) {
 // rawReplica is a connection that has got its snapshot and now gets the stream.
 func rawReplica(t *testing.T, n *testNode) *net.TCPConn {
 	t.Helper()
+	return rawReplicaOf(t, n, "1")
+}
+
+// rawReplicaOf is a rawReplica that says it listens on a port.
+func rawReplicaOf(t *testing.T, n *testNode, port string) *net.TCPConn {
+	t.Helper()
 	p := n.dial()
-	p.want("REPLCONF listening-port 1 capa eof capa psync2", "OK")
+	p.want("REPLCONF listening-port "+port+" capa eof capa psync2", "OK")
 	p.send("PSYNC ? -1\r\n")
 	nc := p.nc.(*net.TCPConn)
 	skipSnapshot(t, nc)

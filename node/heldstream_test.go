@@ -41,8 +41,8 @@ func TestPausedReplicaHoldsItsStream(t *testing.T) {
 			if mode == "WRITE" {
 				r.want("GET k", `"before"`)
 				// What holds writes back for another reason ends: the pause does not.
-				replica.engine.HoldWrites(true)
-				replica.engine.HoldWrites(false)
+				replica.engine.Barrier(func() { replica.engine.HoldWritesLocked(true) })
+				replica.engine.Barrier(func() { replica.engine.HoldWritesLocked(false) })
 				p.want("INCR n", "1")
 				r.want("GET k", `"before"`)
 			}

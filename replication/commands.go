@@ -31,7 +31,7 @@ func (m *Manager) Commands() []*spec.Command {
 		{Name: "role", Since: "2.8.12", Doc: "Returns the replication role.", Complex: "O(1)", Group: spec.Server, Arity: 1,
 			Flags: spec.NoScript | spec.Loading | spec.Stale | spec.Fast, Categories: spec.CatAdmin | spec.CatDangerous, Run: m.roleRun},
 		{Name: "failover", Since: "6.2.0", Doc: "Starts a coordinated failover from a server to one of its replicas.", Complex: "O(1)", Group: spec.Server,
-			Arity: -1, Flags: admin | spec.Stale | spec.NoMulti, Args: spec.Args(
+			Arity: -1, Flags: admin | spec.Stale, Scope: spec.EachShard, Before: m.beforeExec, Args: spec.Args(
 				spec.Opt(spec.Block("target", spec.Token("TO"), spec.Str("host"), spec.Int("port"), spec.Opt(spec.Token("FORCE")))),
 				spec.Opt(spec.Token("ABORT")), spec.Opt(spec.Int("TIMEOUT"))), Run: m.failoverRun},
 		{Name: "wait", Since: "3.0.0", Doc: "Blocks until the asynchronous replication of all preceding write commands sent by the connection is completed.",

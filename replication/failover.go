@@ -43,7 +43,7 @@ func (m *Manager) failoverRun(c *spec.Call) {
 			c.Out.Error("ERR No failover in progress.")
 			return
 		}
-		m.abortFailover("Failover manually aborted")
+		m.abortByHand(c)
 		c.Out.OK()
 		return
 	}
@@ -51,7 +51,11 @@ func (m *Manager) failoverRun(c *spec.Call) {
 	if !ok {
 		return
 	}
-	if msg := m.startFailover(a); msg != "" {
+	if !c.Session.InMulti() { // whose role it is already
+		m.role.Lock()
+		defer m.role.Unlock()
+	}
+	if msg := m.startFailover(a, c.Engine.(*engine.Executor).Barrier); msg != "" {
 		c.Out.Error("ERR " + msg)
 		return
 	}
@@ -89,10 +93,19 @@ func parseFailover(c *spec.Call) (a failoverArgs, ok bool) {
 	return a, true
 }
 
-// startFailover holds writes and lets Tick do the rest; the answer says why not.
-func (m *Manager) startFailover(a failoverArgs) string {
-	m.role.Lock()
-	defer m.role.Unlock()
+// abortByHand is FAILOVER ABORT.
+func (m *Manager) abortByHand(c *spec.Call) {
+	const why = "Failover manually aborted"
+	if c.Session.InMulti() {
+		m.abortLeft(why, c.Engine.(*engine.Executor).Barrier)
+		return
+	}
+	m.abortFailover(why)
+}
+
+// startFailover holds writes and lets Tick do the rest; the answer says why not. The caller holds role. Writes of a transaction that
+// this is part of still run.
+func (m *Manager) startFailover(a failoverArgs, barrier func(func())) string {
 	m.mu.Lock()
 	if msg := m.cannotFailover(a); msg != "" {
 		m.mu.Unlock()
@@ -109,7 +122,7 @@ func (m *Manager) startFailover(a failoverArgs) string {
 	} else {
 		m.Log.Info("FAILOVER requested to any replica.")
 	}
-	m.Engine.HoldWrites(true)
+	barrier(func() { m.Engine.HoldWritesLocked(true) })
 	return ""
 }
 
@@ -152,18 +165,24 @@ func (m *Manager) failingOver() bool {
 	return m.failover != nil
 }
 
-// stepFailover goes over to the target once it has everything, or the time is up.
+// stepFailover goes over to the target once it has everything, or the time is up. While somebody holds role, the failover may just be
+// beginning, and writes are not held back yet: there is another Tick.
 func (m *Manager) stepFailover(now time.Time) {
+	if !m.role.TryLock() {
+		return
+	}
 	m.mu.Lock()
 	f := m.failover
 	if f == nil || f.underWay {
 		m.mu.Unlock()
+		m.role.Unlock()
 		return
 	}
 	late := !f.end.IsZero() && !now.Before(f.end)
 	ready := late && f.force || !late && m.synced(f)
 	f.underWay = ready
 	m.mu.Unlock()
+	m.role.Unlock()
 	switch {
 	case late && !f.force:
 		m.abortFailover("Replica never caught up before timeout")
@@ -194,8 +213,8 @@ func (m *Manager) synced(f *failover) bool {
 
 func (m *Manager) followTarget(f *failover) { m.followAs(f.host, f.port, f) }
 
-// endFailover lets writes go on: the target has taken over, or all is as it was. False if f is not under way any more.
-func (m *Manager) endFailover(f *failover) bool {
+// endFailover lets writes go on: the target has taken over, or all is as it was. It does nothing if f is not under way any more.
+func (m *Manager) endFailover(f *failover, barrier func(func())) {
 	m.mu.Lock()
 	was := m.failover != nil && m.failover == f
 	if was {
@@ -203,15 +222,27 @@ func (m *Manager) endFailover(f *failover) bool {
 	}
 	m.mu.Unlock()
 	if was {
-		m.Engine.HoldWrites(false)
+		barrier(func() { m.Engine.HoldWritesLocked(false) })
 	}
-	return was
 }
 
 // abortFailover makes the node the primary again, if it was not one any more.
 func (m *Manager) abortFailover(why string) {
+	m.role.Lock()
+	defer m.role.Unlock()
+	if !m.failingOver() {
+		return
+	}
+	restart := m.leaveForNow() // the failover may succeed before the link has ended
+	m.abortLeft(why, m.Engine.Barrier)
+	restart()
+}
+
+// abortLeft is abortFailover for who holds role and has left the primary. barrier is Engine.Barrier, or an executor's.
+func (m *Manager) abortLeft(why string, barrier func(func())) {
 	m.mu.Lock()
 	f := m.failover
+	underWay := f != nil && f.underWay
 	m.mu.Unlock()
 	if f == nil {
 		return
@@ -221,10 +252,10 @@ func (m *Manager) abortFailover(why string) {
 		target = fmt.Sprintf("%s:%d", f.host, f.port)
 	}
 	m.Log.Info(fmt.Sprintf("FAILOVER to %s aborted: %s", target, why))
-	if f.underWay {
-		m.Promote()
+	if underWay {
+		m.promoteLeft(barrier)
 	}
-	m.endFailover(f)
+	m.endFailover(f, barrier)
 }
 
 // takeOver serves PSYNC … FAILOVER: the primary asks this replica to take its place, and follows it. False: refused, and answered.

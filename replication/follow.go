@@ -276,7 +276,7 @@ func (f *follower) settleFailover(err error) {
 	switch {
 	case err == nil:
 		f.failover = nil
-		f.m.endFailover(fo)
+		f.m.endFailover(fo, f.m.Engine.Barrier)
 	case errors.As(err, &refused), errors.As(err, &later):
 		f.failover = nil
 		// Becoming the primary again waits for the end of this very goroutine.
