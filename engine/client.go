@@ -90,7 +90,8 @@ type clientInfo struct {
 	outLen, outCap        atomic.Int64
 	outPeak               atomic.Int64
 	argvMem               atomic.Int64 // of a command that is not complete, or that is blocked
-	mem                   atomic.Int64 // all together
+	mem                   atomic.Int64 // all together, but for the running command's arguments
+	runMem                atomic.Int64 // the arguments of the command that asks
 	dirty                 atomic.Bool  // a watched key was changed
 	multi                 atomic.Int32 // queued commands, -1 outside MULTI
 	watching              atomic.Int32

@@ -24,6 +24,13 @@ func (c *Client) publishNow(nowMs int64, args [][]byte) {
 		n += int64(len(a))
 	}
 	i.argvMem.Store(n)
+	i.runMem.Store(n + int64(len(args))*sliceBytes)
+}
+
+// asked ends what publishNow shows of a running command.
+func (c *Client) asked() {
+	c.info.argvMem.Store(0)
+	c.info.runMem.Store(0)
 }
 
 // OutChunk divides the output as Redis does, which has a fixed buffer (rbs, obl) and a list behind it (oll, omem): the first so
@@ -51,7 +58,7 @@ func (c *Client) Line(nowMs int64) string {
 		c.id, c.addr(), c.conn.LocalAddr(), c.conn.FD(), text(&i.name), (nowMs-c.createdMs)/1000, max(nowMs-i.lastMs.Load(), 0)/1000, c.flagLetters(),
 		i.db.Load(), i.multi.Load(), i.watching.Load(), i.queryLen.Load(), max(i.queryFree.Load(), 0),
 		argv, i.multiBytes.Load(), min(i.outCap.Load(), OutChunk), i.outPeak.Load(), min(unsent, OutChunk), (behind+OutChunk-1)/OutChunk, behind,
-		i.mem.Load(), events, cmd, user, i.proto.Load(), text(&i.libName), text(&i.libVer), i.totalIn.Load(), i.totalOut.Load(), i.totalCmds.Load())
+		i.mem.Load()+i.runMem.Load(), events, cmd, user, i.proto.Load(), text(&i.libName), text(&i.libVer), i.totalIn.Load(), i.totalOut.Load(), i.totalCmds.Load())
 }
 
 func (c *Client) flagLetters() string {
@@ -205,7 +212,7 @@ func clientInfoRun(c *spec.Call) {
 	cl := c.Session.(*Client)
 	cl.publishNow(c.Now, c.Args)
 	c.Out.Verbatim("txt", cl.Line(c.Now)+"\n")
-	cl.info.argvMem.Store(0)
+	cl.asked()
 }
 
 func clientList(c *spec.Call) {
@@ -223,7 +230,7 @@ func clientList(c *spec.Call) {
 		}
 	}
 	c.Out.Verbatim("txt", b.String())
-	me.info.argvMem.Store(0)
+	me.asked()
 }
 
 func clientKill(c *spec.Call) {

@@ -230,7 +230,7 @@ func (n *Node) applyQuietly(changed map[string]bool) {
 // applyGates is the part of apply that takes every shard for an instant.
 func (n *Node) applyGates(changed map[string]bool) {
 	if changed["replica-read-only"] || changed["replica-serve-stale-data"] || changed["client-output-buffer-limit"] ||
-		changed["min-replicas-to-write"] || changed["min-replicas-max-lag"] {
+		changed["repl-backlog-size"] || changed["min-replicas-to-write"] || changed["min-replicas-max-lag"] {
 		n.repl.ApplySettings()
 	}
 	if changed["save"] || changed["stop-writes-on-bgsave-error"] {

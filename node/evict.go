@@ -12,8 +12,11 @@ import (
 // This file keeps memory within its limit, and together: maxmemory with what belongs to it, and active defragmentation.
 
 // notCounted is what of used memory does not count towards maxmemory, as evicting keys makes it more, or cannot make it less: what the journal keeps
-// for slow replicas beyond the backlog, and values that only a running snapshot still needs.
-func (n *Node) notCounted() int64 { return n.journal.Excess() + n.space.WalkHeld() }
+// for slow replicas beyond the backlog, and what only a running snapshot still needs: values, and copies of what was changed.
+func (n *Node) notCounted() int64 {
+	waiting, _ := n.space.PreImages()
+	return n.journal.Excess() + n.space.WalkHeld() + waiting
+}
 
 // countedMemory is engine.Config's Memory.
 func (n *Node) countedMemory() int64 { return n.usedMemory() - n.notCounted() }

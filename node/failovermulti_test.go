@@ -29,7 +29,7 @@ func TestFailoverInMulti(t *testing.T) {
 	caughtUp(t, old, next)
 	p.want("WAIT 1 0", "1")
 	np.want("CLIENT PAUSE 100000 WRITE", "OK") // it has everything, and takes nothing more
-	const long = "LCS a b LEN" // takes longer than a replica that has everything needs to be noticed
+	const long = "LCS a b LEN"                 // takes longer than a replica that has everything needs to be noticed
 	got := p.exec("FAILOVER TO 127.0.0.1 "+portOf(next), long, long, long, long, long, long, long, long, "SET after 1", "FAILOVER")
 	if want := `[OK 0 0 0 0 0 0 0 0 OK -ERR FAILOVER already in progress.]`; got != want {
 		t.Errorf("EXEC: %s, want %s", got, want)

@@ -330,7 +330,7 @@ func (c *epollConn) readable() {
 	}
 	into, fresh := l.buf, len(c.in) == 0
 	if !fresh {
-		c.grow()
+		c.grow(true)
 		into = c.in[len(c.in):cap(c.in)]
 	}
 	n, ok := c.take(into)
@@ -362,10 +362,14 @@ func (c *epollConn) take(into []byte) (int, bool) {
 }
 
 // grow makes room in the connection's own buffer: for a big argument that is on its way, for as much again as has come of it
-// (1 MiB at first), as its length is only what the client says.
-func (c *epollConn) grow() {
-	room := cap(c.in) - len(c.in)
-	want := max(min(c.parser.Need(), max(len(c.in), firstBigStep)), limits.ReadChunkBytes/4)
+// (1 MiB at first), as its length is only what the client says. With exact, what follows a big argument is left for another read, so that
+// equal commands take equal memory, however they come in.
+func (c *epollConn) grow(exact bool) {
+	room, need := cap(c.in)-len(c.in), c.parser.Need()
+	want := min(need, max(len(c.in), firstBigStep))
+	if !exact || need == 0 || len(c.in) < limits.BigArgBytes {
+		want = max(want, limits.ReadChunkBytes/4)
+	}
 	if room >= min(want, limits.ReadChunkBytes/4) {
 		return
 	}

@@ -1,6 +1,9 @@
 package node
 
 import (
+	"fmt"
+	"strconv"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -56,5 +59,58 @@ func TestResumedWhileRepliesWait(t *testing.T) {
 	}
 	if want := "$5\r\nfirst\r\n$2\r\non\r\n"; string(b[:got]) != want {
 		t.Errorf("answers %q, want %q", b[:got], want)
+	}
+}
+
+// TestEqualCommandsTakeEqualMemory: what a big command takes does not depend on the pieces in which it comes, so that of equal clients
+// maxmemory-clients ends as many as it says.
+func TestEqualCommandsTakeEqualMemory(t *testing.T) {
+	n := start(t, "--io-threads", "1")
+	p := n.dial()
+	p.want("CLIENT NO-EVICT on", "OK")
+	p.want("CLIENT SETNAME control", "OK")
+	field := func(client, name string) int {
+		t.Helper()
+		for _, l := range strings.Split(p.do("CLIENT LIST"), `\n`) {
+			if _, rest, ok := strings.Cut(l, " name="+client+" "); ok {
+				_, rest, _ = strings.Cut(rest, " "+name+"=")
+				v, _, _ := strings.Cut(rest, " ")
+				got, err := strconv.Atoi(v)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return got
+			}
+		}
+		t.Fatalf("no client %s", client)
+		return 0
+	}
+	const size, clients = 300_000, 6
+	whole := fmt.Sprintf("*2\r\n$%d\r\n%s", size, strings.Repeat("x", size))
+	sum, mem := 0, 0
+	for i, cut := range [clients][]int{{}, {4}, {20}, {100_000}, {len(whole) - 600}, {len(whole) - 20_000, len(whole) - 2}} {
+		name := fmt.Sprintf("c%d", i)
+		c := n.dial()
+		c.want("CLIENT SETNAME "+name, "OK")
+		sent, before := 0, field(name, "tot-net-in")
+		for _, to := range append(cut, len(whole)) {
+			c.send(whole[sent:to])
+			sent = to
+			until(t, "the piece is read", func() bool { return field(name, "tot-net-in") == before+sent })
+		}
+		got := field(name, "tot-mem")
+		if mem == 0 {
+			mem = got
+		}
+		if sum += got; got != mem || got < size || got > size+10_000 {
+			t.Errorf("%d bytes when it is cut at %v, %d in one piece", got, cut, mem)
+		}
+	}
+	limit := sum + field("control", "tot-mem")
+	p.want(fmt.Sprintf("CONFIG SET maxmemory-clients %d", limit), "OK")
+	p.want(fmt.Sprintf("CONFIG SET maxmemory-clients %d", limit-mem), "OK")
+	until(t, "one is ended", func() bool { c, _ := n.engine.NumClients(); return c == clients })
+	if got := p.info("evicted_clients"); got != "1" {
+		t.Errorf("%s clients were ended", got)
 	}
 }

@@ -422,6 +422,29 @@ func TestStoppedReplicaIsCut(t *testing.T) {
 	same(t, primary, replica)
 }
 
+// TestLimitBelowBacklog: a replica that is no further behind than the backlog reaches is not cut, whatever its limit is.
+func TestLimitBelowBacklog(t *testing.T) {
+	primary := start(t, "--client-output-buffer-limit", "replica", "1mb", "0", "0", "--repl-backlog-size", "1mb")
+	replica := startRedis(t)
+	follow(replica, primary)
+	linked(t, replica)
+	p := primary.dial()
+	p.want("CONFIG SET repl-backlog-size 32mb", "OK")
+	if err := replica.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	for range 16 {
+		p.run("SET", "k", strings.Repeat("x", 1<<20))
+	}
+	if err := replica.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	caughtUp(t, primary, replica)
+	if full, partial := p.info("sync_full"), p.info("sync_partial_ok"); full != "1" || partial != "0" {
+		t.Errorf("sync_full:%s, sync_partial_ok:%s: it was cut", full, partial)
+	}
+}
+
 func TestSoftLimitCutsReplica(t *testing.T) {
 	primary := start(t, "--client-output-buffer-limit", "replica", "0", "1mb", "0")
 	replica := startRedis(t)

@@ -203,17 +203,17 @@ func (p *peer) churnOnce(rnd *rand.Rand, keys int) bool {
 func TestWritersWaitForSnapshots(t *testing.T) {
 	n := start(t, "--io-threads", "1")
 	p, reader := n.dial(), n.dial()
-	const size = 50_000
-	for i := range 60 {
+	const size, keys = 50_000, 400
+	for i := range keys {
 		p.run("SET", fmt.Sprintf("k%d", i), strings.Repeat("a", size))
 	}
 	snap, want := n.frozenSnapshot()
 	written := make(chan int)
 	go func() {
-		for i := range 60 {
+		for i := range keys {
 			p.run("SET", fmt.Sprintf("k%d", i), strings.Repeat("b", size))
 		}
-		written <- 60
+		written <- keys
 	}()
 	until(t, "the writer is held back", func() bool {
 		_, blocked := n.engine.NumClients()
@@ -234,6 +234,31 @@ func TestWritersWaitForSnapshots(t *testing.T) {
 	if n.engine.WritesWait() {
 		t.Error("writes still wait")
 	}
+}
+
+// TestSlowSnapshotOfSmallNode: a small node's writers need not wait for a snapshot, however slow it is, and nothing is evicted for it.
+func TestSlowSnapshotOfSmallNode(t *testing.T) {
+	n := start(t, "--maxmemory-policy", "allkeys-lru", "--rdb-key-save-delay", "100000000")
+	p := n.dial()
+	const keys, size = 800, 10_000
+	set := func(letter string) {
+		for i := range keys {
+			if got := p.run("SET", fmt.Sprintf("k%d", i), strings.Repeat(letter, size)); got != "OK" {
+				t.Fatal(got)
+			}
+		}
+	}
+	set("a")
+	p.want(fmt.Sprintf("CONFIG SET maxmemory %d", n.countedMemory()+1<<20), "OK")
+	p.want("BGSAVE", "Background saving started")
+	set("b")
+	if waiting, bound := n.space.PreImages(); waiting < keys*size*9/10 || waiting > bound {
+		t.Errorf("%d bytes wait, %d may", waiting, bound)
+	}
+	if p.info("rdb_bgsave_in_progress") != "1" || p.info("evicted_keys") != "0" {
+		t.Errorf("rdb_bgsave_in_progress:%s, evicted_keys:%s", p.info("rdb_bgsave_in_progress"), p.info("evicted_keys"))
+	}
+	p.want("BGSAVE CANCEL", "Background saving cancelled")
 }
 
 // TestSnapshotMemory: with every value overwritten again and again, a snapshot costs at most 15 % of memory.

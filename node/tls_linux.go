@@ -32,7 +32,7 @@ func (c *epollConn) decipher(cipher []byte) {
 	l, fresh := c.loop, len(c.in) == 0
 	into := l.tls.plain[:0]
 	if !fresh {
-		c.grow()
+		c.grow(false)
 		into = c.in
 	}
 	had := len(into)

@@ -317,11 +317,13 @@ func (s *Settings) gates(up bool) (set, clear engine.Gate) {
 	return set, clear
 }
 
+// replicaLimit is how far behind a replica may be, bytes. It is not below the backlog, which is kept anyway: who is cut within it would
+// come back and go on where it was.
 func (s *Settings) replicaLimit() int64 {
 	if s.ReplicaLimit <= 0 {
 		return 1 << 62
 	}
-	return s.ReplicaLimit
+	return max(s.ReplicaLimit, s.BacklogSize)
 }
 
 // freeBacklog gives the backlog up when no replica has been there for repl-backlog-ttl.

@@ -193,8 +193,9 @@ const (
 	PreImageNodeBytes = 8 * KiB
 	// MaxPreImageQueueBytes is how much may wait for a walker before the writing connection has to.
 	MaxPreImageQueueBytes = 64 * MiB
-	// MinPreImageQueueBytes may wait however small the node is, and of a bigger one 1/PreImageQueueShare of its memory.
-	MinPreImageQueueBytes = 1 * MiB
+	// MinPreImageQueueBytes may wait however small the node is, and of a bigger one 1/PreImageQueueShare of its memory. A node that is
+	// smaller than that never waits for a snapshot.
+	MinPreImageQueueBytes = 10 * MiB
 	PreImageQueueShare    = 32
 	// WalkerShare is the part of a processor that a walker may take while the loops are busy: 1/WalkerShare.
 	WalkerShare = 10

@@ -420,11 +420,11 @@ func TestWalkPending(t *testing.T) {
 func TestWalkFull(t *testing.T) {
 	for name, end := range map[string]func(w *Walk){
 		"drained": func(w *Walk) {
-			for !w.Drain(0, 0, 1000, func(*Item) {}) {
+			for !w.Drain(0, 0, 10_000, func(*Item) {}) {
 			}
 		},
 		"stepped": func(w *Walk) {
-			for !w.Step(0, 0, 1000, func(*Item) {}) {
+			for !w.Step(0, 0, 10_000, func(*Item) {}) {
 			}
 		},
 		"given up": func(w *Walk) { w.Close() },
@@ -435,7 +435,7 @@ func TestWalkFull(t *testing.T) {
 			s.NotifyPreImages(func(full bool) { heard = append(heard, full) })
 			set := func(i int, val byte) {
 				key := fmt.Appendf(nil, "key:%d", i)
-				d.SetString(s.Hash(key), key, bytes.Repeat([]byte{val}, 1000), NoExpiry)
+				d.SetString(s.Hash(key), key, bytes.Repeat([]byte{val}, 10_000), NoExpiry)
 			}
 			for i := range 2000 {
 				set(i, 'a')

@@ -96,7 +96,7 @@ type preImages struct {
 	notify  func(full bool)
 }
 
-// setBound fixes how much may wait, by what the space has: a snapshot of a small node must not double it.
+// setBound fixes how much may wait, by what the space has.
 func (p *preImages) setBound(used int64) {
 	p.bound.Store(min(max(used/limits.PreImageQueueShare, limits.MinPreImageQueueBytes), limits.MaxPreImageQueueBytes))
 }
