@@ -152,7 +152,7 @@ func (n *Node) settings(c *spec.Call) (out []setting, msg string) {
 			return nil, setFailed(name, "can't set immutable config")
 		case v.p.protected && !n.permitted(c, "enable-protected-configs"):
 			return nil, setFailed(name, "can't set protected config")
-		case v.p.notLoading && n.loading():
+		case v.p.notLoading && n.engine.Gate()&(engine.GateLoading|engine.GateAsyncLoading) != 0:
 			return nil, "LOADING Redis is loading the dataset in memory"
 		case slices.ContainsFunc(out, func(s setting) bool { return s.v == v }):
 			return nil, setFailed(name, "duplicate parameter")

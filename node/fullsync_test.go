@@ -287,6 +287,7 @@ func TestSwapDBServesMeanwhile(t *testing.T) {
 	if got := r.info("loading"); got != "0" {
 		t.Errorf("loading:%s", got)
 	}
+	r.want("CONFIG SET repl-diskless-load disabled", "-LOADING Redis is loading the dataset in memory")
 	p.want("CLIENT KILL TYPE replica", "1")
 	r.want("CONFIG SET key-load-delay 0", "OK")
 	caughtUp(t, primary, replica)

@@ -181,7 +181,7 @@ var params = []param{
 	{name: "repl-diskless-sync", kind: kindBool, def: "yes"},
 	{name: "repl-diskless-sync-delay", kind: kindInt, def: "0", max: math.MaxInt32},
 	{name: "repl-diskless-sync-max-replicas", kind: kindInt, def: "0", max: math.MaxInt32},
-	{name: "repl-diskless-load", kind: kindEnum, def: "disabled", enum: []string{"disabled", "on-empty-db", "swapdb", "flush-before-load"}},
+	{name: "repl-diskless-load", kind: kindEnum, def: "disabled", enum: []string{"disabled", "on-empty-db", "swapdb", "flush-before-load"}, notLoading: true},
 	{name: "dual-channel-replication-enabled", kind: kindBool, def: "no", inert: "a full resync comes over the one link"},
 	{name: "replica-announced", kind: kindBool, def: "yes"},
 	{name: "replica-lazy-flush", alias: "slave-lazy-flush", kind: kindBool, def: "yes", inert: "databases are always freed in slices"},

@@ -44,6 +44,8 @@ func (m *Manager) Commands() []*spec.Command {
 func (m *Manager) psyncRun(c *spec.Call) {
 	off, ok := c.Int(c.Args[2])
 	if !ok {
+		cl := c.Session.(*engine.Client)
+		m.Log.Warn("Replica " + (&replica{client: cl, hello: helloOf(cl)}).name() + " asks for synchronization but with a wrong offset")
 		return
 	}
 	if len(c.Args) > 3 && spec.EqualFold(c.Args[3], "failover") && !m.takeOver(c, string(c.Args[1])) {

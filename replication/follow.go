@@ -461,6 +461,7 @@ func (f *follower) install(ctx context.Context, nc net.Conn, ans Answer, src *sn
 	defer m.Engine.SetGate(0, gate)
 	stop := f.showLife(ctx, nc)
 	defer stop()
+	m.Log.Info("PRIMARY <-> REPLICA sync: Loading DB in memory")
 	if !how.beside {
 		// Until all is loaded the node has no history that it could go on from, or hand on.
 		m.Barrier(func() { f.restart(NewHistory(m.newID()), 0, 0) })

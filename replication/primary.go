@@ -312,7 +312,8 @@ func (r *replica) feed(ctx context.Context, rd *journal.Reader) error {
 	}
 }
 
-// acks reads what the replica says: REPLCONF ACK, and nothing else. It calls first with each, until the connection ends.
+// acks reads what the replica says: REPLCONF ACK, and nothing else. It calls first with each, until the connection ends, or is to end
+// because the replica wants an answer, for which there is no place in the stream.
 func (r *replica) acks(rest []byte, first func()) {
 	var p resp.Parser
 	lim := resp.DefaultLimits()
@@ -325,6 +326,9 @@ func (r *replica) acks(rest []byte, first func()) {
 			return
 		}
 		if args = a; n > 0 {
+			if r.asks(args) {
+				return
+			}
 			if r.heard(args) {
 				first()
 			}
@@ -340,6 +344,22 @@ func (r *replica) acks(rest []byte, first func()) {
 		}
 		in = in[:len(in)+k]
 	}
+}
+
+// asks reports, and logs, that a replica has sent a command that is answered.
+func (r *replica) asks(args [][]byte) bool {
+	if len(args) == 0 || spec.EqualFold(args[0], "replconf") {
+		return false
+	}
+	name := string(args[0])
+	if cmd, ok := r.m.Engine.Table.Resolve(args); ok {
+		name = cmd.FullName()
+		if cmd.Is(spec.ReadOnly) || cmd.Is(spec.Write) || cmd.Is(spec.MayReplicate) {
+			r.m.Log.Warn("== CRITICAL == This primary is sending an error to its replica: 'Replica can't interact with the keyspace' after processing the command '" + name + "'")
+		}
+	}
+	r.m.Log.Warn("Replica generated a reply to command '" + name + "', disconnecting it: " + r.client.Line(r.m.Clock.Now().UnixMilli()))
+	return true
 }
 
 // heard takes an acknowledgement; false if it is none.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -173,6 +174,9 @@ func (t *transfer) keepAlive() (stop func()) {
 	go func() {
 		defer close(ended)
 		for clock.Sleep(ctx, t.m.Clock, limits.ReplicaAckEvery) == nil {
+			if t.m.Engine.Asleep() {
+				continue // who is asleep does not live
+			}
 			for _, r := range t.members() {
 				r.conn.SetWriteDeadline(t.m.Clock.Now().Add(limits.ReplicaHandshakeTimeout)) //nolint:errcheck // the write fails as well
 				if _, err := r.conn.Write([]byte("\n")); err != nil {
@@ -269,6 +273,9 @@ func (t *transfer) Write(b []byte) (int, error) {
 	left := 0
 	for _, r := range t.members() {
 		if _, err := (patient{r}).Write(b); err != nil {
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				t.m.Log.Warn("Disconnecting timedout replica (full sync)", "replica", r.name())
+			}
 			t.m.Log.Warn("Diskless rdb transfer, dropping a replica", "replica", r.name(), "error", err)
 			t.drop(r, err)
 			continue
@@ -281,8 +288,19 @@ func (t *transfer) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// toSockets sends the snapshot with an end mark.
+// toSockets sends the snapshot with an end mark, and logs how that went.
 func (t *transfer) toSockets(snap Snapshot, h History, offset int64) error {
+	err := t.send(snap, h, offset)
+	switch left := len(t.members()); {
+	case err == nil:
+		t.m.Log.Info(fmt.Sprintf("Diskless rdb transfer, done, %d replicas still up", left))
+	case left == 0:
+		t.m.Log.Warn("Diskless rdb transfer, last replica dropped")
+	}
+	return err
+}
+
+func (t *transfer) send(snap Snapshot, h History, offset int64) error {
 	mark := t.m.newID()
 	w := &steady{w: bufio.NewWriterSize(t, 64<<10), clock: t.m.Clock}
 	if _, err := w.Write(rdb.Frame{Mark: []byte(mark)}.AppendHeader(nil)); err != nil {
