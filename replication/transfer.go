@@ -50,7 +50,7 @@ type fullState struct {
 	bare bool // SYNC: no answer stands before the snapshot
 }
 
-// The states of a replica as INFO shows them.
+// The states of a replica as INFO shows them. As in Redis, one that gets the snapshot as it is made waits until it has all of it.
 const (
 	stateWait   = "wait_bgsave"
 	stateSend   = "send_bulk"
@@ -246,10 +246,6 @@ func (t *transfer) begin() (snap Snapshot, h History, offset int64, err error) {
 				return
 			}
 			r.ack = offset
-			r.state = stateSend
-			if !t.kind.marked {
-				r.state = stateWait
-			}
 		}
 		snap, err = m.Data.Begin()
 	})
