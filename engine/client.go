@@ -65,9 +65,13 @@ type Client struct {
 	createdMs     int64
 	aux           any
 	mute          muteMode
+	attend        attention
 	cmds          int64 // commands that ran
 	peakOut       int64 // the most bytes of replies of one turn, of late
 	peakMs        int64 // since when
+	subs          subscriptions
+	track         trackSettings
+	listenBytes   int64 // what its subscriptions and prefixes take, about
 
 	info      clientInfo
 	blocked   atomic.Pointer[Block]
@@ -75,6 +79,8 @@ type Client struct {
 	gone      atomic.Bool // out of the registry
 	parked    atomic.Bool // its next command is held back
 	monitor   atomic.Bool
+	silent    atomic.Bool // CLIENT REPLY OFF
+	quit      atomic.Bool // it said QUIT: there is nobody to send anything to
 	noEvict   atomic.Bool
 	accounted atomic.Int64 // what the registry's sum has of it
 	feed      feed
@@ -101,6 +107,7 @@ type clientInfo struct {
 	multiBytes            atomic.Int64 // held by the open transaction
 	totalIn, totalOut     atomic.Int64
 	totalCmds             atomic.Int64
+	subs                  [numTopicKinds]atomic.Int32
 }
 
 // Block is what a blocked client waits for.
@@ -195,6 +202,7 @@ func (e *Engine) NewPrimaryClient(conn Conn) *Client {
 func (e *Engine) Drop(x *Executor, c *Client) {
 	x.client = c
 	x.unwatch(c)
+	e.leaveAll(c)
 	if b := c.blocked.Load(); b != nil && b.claimed.CompareAndSwap(false, true) && b.OnGone != nil {
 		b.OnGone()
 	}
@@ -208,6 +216,9 @@ func (e *Engine) Drop(x *Executor, c *Client) {
 func (e *Engine) DropDetached(c *Client) {
 	if c.monitor.Load() {
 		e.setMonitor(c, false)
+	}
+	if c.trackMode()&trackOn != 0 {
+		e.setTracking(c, 0, 0)
 	}
 	e.clients.remove(c)
 }
@@ -449,6 +460,7 @@ func (c *Client) Unblock(b *Block, reply func(w *resp.Writer)) bool {
 		if b.muted || c.mute == muteOff {
 			c.Out.Buf = c.Out.Buf[:start]
 		}
+		c.takeFeed()
 	})
 	c.conn.Resume()
 	return true
@@ -457,6 +469,7 @@ func (c *Client) Unblock(b *Block, reply func(w *resp.Writer)) bool {
 // Tick ends what time ends: pauses, and blocked clients whose time is over. Package node calls it ten times a second or more.
 func (e *Engine) Tick(nowMs int64) {
 	e.endPause(nowMs)
+	e.tickTracked()
 	e.clients.mu.Lock()
 	waiting := make([]*Client, 0, len(e.clients.blocked))
 	for c := range e.clients.blocked {

@@ -217,59 +217,6 @@ func onOff(c *spec.Call) (on, ok bool) {
 	return false, false
 }
 
-// clientTracking refuses what is not built, after it has refused what is wrong.
-func clientTracking(c *spec.Call) {
-	given := map[string]bool{}
-	for i := 3; i < len(c.Args); i++ {
-		word := strings.ToLower(string(c.Args[i]))
-		switch word {
-		case "bcast", "optin", "optout", "noloop":
-		case "redirect", "prefix":
-			if i++; i == len(c.Args) {
-				c.Out.Error(spec.ErrSyntax)
-				return
-			}
-		default:
-			c.Out.Error(spec.ErrSyntax)
-			return
-		}
-		given[word] = true
-	}
-	on, ok := onOff(c)
-	switch {
-	case !ok:
-	case !on:
-		c.Out.OK() // it is off
-	case given["prefix"] && !given["bcast"]:
-		c.Out.Error("ERR PREFIX option requires BCAST mode to be enabled")
-	case given["bcast"] && (given["optin"] || given["optout"]):
-		c.Out.Error("ERR OPTIN and OPTOUT are not compatible with BCAST")
-	case given["optin"] && given["optout"]:
-		c.Out.Error("ERR You can't specify both OPTIN mode and OPTOUT mode")
-	default:
-		c.Out.Error("ERR CLIENT TRACKING ON is not built in this version")
-	}
-}
-
-// clientCaching: nobody is in tracking mode.
-func clientCaching(c *spec.Call) {
-	c.Out.Error("ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled")
-}
-
-// clientGetRedir: -1 says that tracking is off.
-func clientGetRedir(c *spec.Call) { c.Out.Int(-1) }
-
-func clientTrackingInfo(c *spec.Call) {
-	c.Out.Map(3)
-	c.Out.BulkString("flags")
-	c.Out.Set(1)
-	c.Out.BulkString("off")
-	c.Out.BulkString("redirect")
-	c.Out.Int(-1)
-	c.Out.BulkString("prefixes")
-	c.Out.Array(0)
-}
-
 func clientHelp(c *spec.Call) {
 	c.Help(slices.Concat(clientHelpKill, clientHelpRest)...)
 }

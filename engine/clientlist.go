@@ -52,13 +52,13 @@ func (c *Client) Line(nowMs int64) string {
 		events = "rw"
 	}
 	behind := max(unsent-OutChunk, 0)
-	return fmt.Sprintf("id=%d addr=%s laddr=%s fd=%d name=%s age=%d idle=%d flags=%s db=%d sub=0 psub=0 ssub=0 multi=%d watch=%d qbuf=%d qbuf-free=%d "+
-		"argv-mem=%d multi-mem=%d rbs=%d rbp=%d obl=%d oll=%d omem=%d tot-mem=%d events=%s cmd=%s user=%s redir=-1 resp=%d lib-name=%s lib-ver=%s "+
+	return fmt.Sprintf("id=%d addr=%s laddr=%s fd=%d name=%s age=%d idle=%d flags=%s db=%d sub=%d psub=%d ssub=%d multi=%d watch=%d qbuf=%d qbuf-free=%d "+
+		"argv-mem=%d multi-mem=%d rbs=%d rbp=%d obl=%d oll=%d omem=%d tot-mem=%d events=%s cmd=%s user=%s redir=%d resp=%d lib-name=%s lib-ver=%s "+
 		"tot-net-in=%d tot-net-out=%d tot-cmds=%d",
 		c.id, c.addr(), c.conn.LocalAddr(), c.conn.FD(), text(&i.name), (nowMs-c.createdMs)/1000, max(nowMs-i.lastMs.Load(), 0)/1000, c.flagLetters(),
-		i.db.Load(), i.multi.Load(), i.watching.Load(), i.queryLen.Load(), max(i.queryFree.Load(), 0),
+		i.db.Load(), i.subs[channels].Load(), i.subs[patterns].Load(), i.subs[shardChannels].Load(), i.multi.Load(), i.watching.Load(), i.queryLen.Load(), max(i.queryFree.Load(), 0),
 		argv, i.multiBytes.Load(), min(i.outCap.Load(), OutChunk), i.outPeak.Load(), min(unsent, OutChunk), (behind+OutChunk-1)/OutChunk, behind,
-		i.mem.Load()+i.runMem.Load(), events, cmd, user, i.proto.Load(), text(&i.libName), text(&i.libVer), i.totalIn.Load(), i.totalOut.Load(), i.totalCmds.Load())
+		i.mem.Load()+i.runMem.Load(), events, cmd, user, c.redirection(), i.proto.Load(), text(&i.libName), text(&i.libVer), i.totalIn.Load(), i.totalOut.Load(), i.totalCmds.Load())
 }
 
 func (c *Client) flagLetters() string {
@@ -77,6 +77,10 @@ func (c *Client) flagLetters() string {
 	block := c.blocked.Load()
 	waits := block != nil && !block.claimed.Load()
 	add(waits || c.parked.Load(), 'b')
+	track := c.trackMode()
+	add(track&trackOn != 0, 't')
+	add(track&trackBroken != 0, 'R')
+	add(track&trackBroadcast != 0, 'B')
 	add(c.info.dirty.Load(), 'd')
 	add(c.closesSoon(), 'c')
 	add(block != nil && !waits, 'u')

@@ -21,7 +21,7 @@ func (c *Client) Account(queryLen, arguments, queryCap, outCap int64) {
 		set64(&i.argvMem, arguments)
 	}
 	set64(&i.outCap, outCap)
-	mem := clientBytes + queryCap + outCap + c.multi.size + c.multi.watchSize
+	mem := clientBytes + queryCap + outCap + c.multi.size + c.multi.watchSize + c.listenBytes
 	set64(&i.mem, mem)
 	if !c.limited() {
 		mem = 0

@@ -132,7 +132,7 @@ func helloRun(c *spec.Call) {
 	if h.name != nil && !cl.setName(c, h.name) {
 		return
 	}
-	cl.Out.Proto = h.proto
+	cl.setProto(h.proto)
 	c.Out.Map(7)
 	c.Out.BulkString("server")
 	c.Out.BulkString("redis")
@@ -167,7 +167,14 @@ func selectRun(c *spec.Call) {
 	c.Out.OK()
 }
 
+// setProto says which version of the protocol the client speaks. Who pushes something to it encodes it so from now on.
+func (c *Client) setProto(proto int) {
+	c.Out.Proto = proto
+	set32(&c.info.proto, int32(proto))
+}
+
 func quitRun(c *spec.Call) {
+	c.Session.(*Client).quit.Store(true)
 	c.Out.OK()
 	c.Engine.(*Executor).CloseAfter()
 }
@@ -180,7 +187,12 @@ func resetRun(c *spec.Call) {
 	}
 	x.e.setMonitor(cl, false)
 	x.discard(cl)
-	cl.db, cl.Out.Proto, cl.noTouch, cl.mute = 0, 2, false, muteNone
+	x.e.leaveAll(cl)
+	x.e.setTracking(cl, 0, 0)
+	cl.setAttention(attendMonitor, false)
+	cl.setProto(2)
+	cl.db, cl.noTouch, cl.mute = 0, false, muteNone
+	cl.silent.Store(false)
 	cl.noEvict.Store(false)
 	cl.setReadOnly(false)
 	cl.info.name.Store(nil)

@@ -51,6 +51,7 @@ func (x *Executor) finish() {
 // commit journals what was collected. The shards are still held. A replica's stream is its primary's, byte for byte: what clients
 // write to one that is not read-only stays its own.
 func (x *Executor) commit() {
+	x.broadcast()
 	f := &x.fx
 	if len(f.ops) == 0 {
 		return
@@ -63,6 +64,7 @@ func (x *Executor) commit() {
 
 // commitEach is commit for changes that have nothing to do with each other, and need no MULTI around them: keys that expired.
 func (x *Executor) commitEach() {
+	x.broadcast()
 	f := &x.fx
 	if len(f.ops) == 0 {
 		return
@@ -85,6 +87,7 @@ func (x *Executor) Read(k *spec.KeyRef) keyspace.Entry {
 		x.touch(ent)
 	} else {
 		x.turn.misses++
+		x.missed(k, true)
 	}
 	return ent
 }
@@ -94,10 +97,13 @@ func (x *Executor) Write(k *spec.KeyRef) keyspace.Entry {
 	ent := x.live(k)
 	if ent.Found() {
 		x.touch(ent)
-	} else if x.writesOnReplica() && k.DB.Delete(k.Hash, k.Name) {
+		return ent
+	}
+	if x.writesOnReplica() && k.DB.Delete(k.Hash, k.Name) {
 		x.turn.expired++ // what a client writes to a replica begins anew; the stream is not touched by it
 		x.Modified(k)
 	}
+	x.missed(k, false)
 	return ent
 }
 
@@ -137,7 +143,7 @@ func (x *Executor) expire(k *spec.KeyRef) {
 	k.DB.Delete(k.Hash, k.Name)
 	x.turn.expired++
 	x.Notify('x', "expired", k)
-	x.Modified(k)
+	x.modified(k, nil)
 }
 
 func (f *effects) expired(x *Executor, k *spec.KeyRef) {
@@ -159,7 +165,16 @@ func (x *Executor) touch(ent keyspace.Entry) {
 }
 
 // Modified implements spec.Engine.
-func (x *Executor) Modified(k *spec.KeyRef) {
+func (x *Executor) Modified(k *spec.KeyRef) { x.modified(k, x.client) }
+
+// modified is Modified by a client, or with nil by nobody: the key expired.
+func (x *Executor) modified(k *spec.KeyRef, by *Client) {
+	if len(x.fresh) > 0 {
+		x.becameNew(k)
+	}
+	if x.e.track.clients.Load() > 0 {
+		x.invalidate(k, by)
+	}
 	if x.writesOnReplica() {
 		x.noteLocal(k)
 	}
@@ -169,13 +184,6 @@ func (x *Executor) Modified(k *spec.KeyRef) {
 	}
 	if key := (watchKey{db: x.keyDB(k), key: string(k.Name)}); s.watchers[key] != nil {
 		s.touchWatchers(key, !k.DB.Find(k.Hash, k.Name).Found())
-	}
-}
-
-// Notify implements spec.Engine.
-func (x *Executor) Notify(class byte, event string, k *spec.KeyRef) {
-	if x.e.Events != nil {
-		x.e.Events(x.keyDB(k), class, event, k.Name)
 	}
 }
 
@@ -260,6 +268,7 @@ func (x *Executor) FlushedDB(db int) {
 			x.e.shards[i].touchAll(db)
 		}
 	}
+	x.e.forgetTracked()
 	if db < 0 && x.e.Flushed != nil {
 		x.e.Flushed(x, x.client)
 	}

@@ -30,6 +30,7 @@ import (
 	"github.com/larder-cache/larder/commands/spec"
 	"github.com/larder-cache/larder/engine/journal"
 	"github.com/larder-cache/larder/store/keyspace"
+	"github.com/larder-cache/larder/store/tracking"
 )
 
 // Gate bits say what refuses commands now. They change only within Barrier.
@@ -70,7 +71,7 @@ type Config struct {
 	// Memory tells how many bytes count towards maxmemory. It is called only while there is one: about once a turn of a loop, and
 	// for each command when little is left.
 	Memory func() int64
-	// Events gets keyspace events; nil while nobody wants any.
+	// Events gets all keyspace events, beside those who are subscribed to what SetEvents says; may be nil.
 	Events func(db int, class byte, event string, key []byte)
 	Seed   uint64 // of the executors' chance
 	// Flushed is called when FLUSHALL has emptied all databases, with all shards held; nil: nobody wants to know.
@@ -116,6 +117,10 @@ type Engine struct {
 	clientLimit atomic.Int64 // maxmemory-clients, bytes
 	evicting    sync.Mutex   // one at a time ends clients for their memory
 	watchedKeys atomic.Int64
+	listening   []listening   // by command ID
+	events      atomic.Uint32 // classes of keyspace events that are wanted (notify.go)
+	pubsub      pubsub
+	track       trackState
 	eviction    eviction
 }
 
@@ -125,7 +130,9 @@ type shard struct {
 	ks       *keyspace.Shard
 	watchers map[watchKey][]*watch // nil while no key of the shard is watched
 	local    map[watchKey]struct{} // keys to be expired by a replica itself (localexpiry.go); nil while there is none
-	_        [32]byte
+	tracked  *tracking.Table       // clients that have read keys for their caches; nil before there is one
+	// untracked are tables that were given up, to be freed in slices.
+	untracked []*tracking.Table
 }
 
 // New makes an engine around a keyspace.
@@ -140,6 +147,10 @@ func New(cfg Config) *Engine {
 	e.eviction.init()
 	e.exec, e.selects = cfg.Table.Lookup([]byte("exec")), cfg.Table.Lookup([]byte("select"))
 	e.brief = briefCommands(cfg.Table)
+	e.listening = listeningOf(cfg.Table)
+	e.pubsub.init()
+	e.SetEvents("")
+	e.track.max.Store(limits.TrackedKeysDefault)
 	for _, c := range cfg.Table.All() {
 		e.steering = append(e.steering, steersTransaction(c))
 	}
@@ -269,4 +280,5 @@ func (e *Engine) FlushAllLocked() {
 		}
 		e.shards[i].touchAll(-1)
 	}
+	e.forgetTracked()
 }

@@ -52,7 +52,11 @@ type Executor struct {
 	times   pendingTimes // for hist
 	group   timed
 	line    []byte // MONITOR's, used again
-	request int64  // bytes of the running command's request, if its loop tells
+	channel []byte // of a keyspace event, likewise
+	message []byte // that is published, likewise
+	fresh   []freshKey
+	pending map[*prefixClients]*pendingKeys // changed keys that are to be broadcast
+	request int64                           // bytes of the running command's request, if its loop tells
 
 	inExec  bool
 	after   []func() // to be run when the shards are let go
@@ -92,6 +96,7 @@ func (x *Executor) EndTurn() {
 	x.times.flush(x.hist)
 	x.e.Journal.Wake()
 	x.e.limitClients()
+	x.e.limitTracked()
 }
 
 // now is the time of the next command, ms since 1970.
@@ -99,8 +104,8 @@ func (x *Executor) now() int64 { return x.wallMs + (x.monoLast-x.monoBase)/1e6 }
 
 // Run runs one command of a client: args[0] is its name, and all are valid until Run returns. len(args) > 0.
 func (x *Executor) Run(c *Client, args [][]byte) Outcome {
-	if c.mute != muteNone {
-		return x.runMuted(c, args)
+	if c.mute != muteNone || c.attend != 0 {
+		return x.runAttentive(c, args)
 	}
 	return x.run(c, args)
 }
@@ -228,8 +233,10 @@ func (x *Executor) refusedBefore(c *Client, cmd *spec.Command, args [][]byte) st
 			return msg
 		}
 	}
-	if c.monitor.Load() && cmd.Flags&(spec.Write|spec.ReadOnly|spec.MayReplicate) != 0 {
-		return "ERR Replica can't interact with the keyspace"
+	if c.attend != 0 || cmd.Is(spec.PubSub) {
+		if msg := x.refusedListener(c, cmd); msg != "" {
+			return msg
+		}
 	}
 	if c.multi.on && cmd.Is(spec.NoMulti) {
 		return "ERR Command not allowed inside a transaction"
@@ -238,7 +245,12 @@ func (x *Executor) refusedBefore(c *Client, cmd *spec.Command, args [][]byte) st
 		return ""
 	}
 	has, _ := x.flagsOf(c, cmd)
-	if needy := has&spec.DenyOOM != 0 || c.multi.on && !x.e.steering[cmd.ID()]; x.outOfMemory(needy) {
+	needy := has&spec.DenyOOM != 0 || c.multi.on && !x.e.steering[cmd.ID()]
+	oom := x.outOfMemory(needy)
+	if c.attend != 0 && c.mute == muteNone {
+		c.takeNow() // what was evicted is told before the reply: it is about values from before
+	}
+	if oom {
 		return "OOM command not allowed when used memory > 'maxmemory'."
 	}
 	return ""
@@ -405,8 +417,14 @@ func (x *Executor) bindKeys() {
 // invoke runs the handler, and counts. What blocks is counted when it is answered.
 func (x *Executor) invoke(cmd *spec.Command) {
 	x.fx.begin()
+	if len(x.fresh) > 0 {
+		x.fresh = x.fresh[:0]
+	}
 	start, began := len(x.call.Out.Buf), x.monoLast
 	cmd.Run(&x.call)
+	if x.client.attend&attendKeys != 0 && cmd.Is(spec.ReadOnly) {
+		x.remember(cmd)
+	}
 	x.finish()
 	if x.outcome == Blocked {
 		x.monoLast = x.e.Clock.MonoNanos()

@@ -55,6 +55,7 @@ func (e *Engine) Free(d *keyspace.Detached) {
 // Run goes once through all shards. It takes as long as there is work, never more than limits.ActiveExpireBudget under one lock.
 func (c *Cycle) Run() {
 	c.freeSome()
+	c.x.e.freeTracked()
 	for i := range c.x.e.shards {
 		if c.idle.Load() {
 			break
@@ -76,6 +77,7 @@ func (c *Cycle) expireShard(i int) {
 			c.expireLocal(i)
 		}
 		if !c.x.mayExpire() {
+			c.x.broadcast()
 			c.x.e.unlock(i)
 			return
 		}

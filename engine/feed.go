@@ -3,50 +3,88 @@ package engine
 import (
 	"math"
 	"sync"
+	"sync/atomic"
 
 	"github.com/larder-cache/larder/base/limits"
 )
 
-// feed is what others have for a client to read that it did not ask for command by command. Whoever has it appends under the
-// mutex, in the order that counts; the client's loop takes all of it at once.
+// feed is what others have for a client to read that it did not ask for command by command: MONITOR's lines, published messages, keys
+// that it should no longer cache. Whoever has it appends under the mutex, in the order that counts; the client's loop takes all of it at once.
 type feed struct {
 	mu     sync.Mutex
 	buf    []byte
-	posted bool // a message to the loop is on its way
+	posted bool        // a message to the loop is on its way
+	some   atomic.Bool // buf is not empty
 }
+
+// keptFeed is how big the buffer of an empty feed may stay.
+const keptFeed = 16 << 10
 
 // Push gives bytes of the protocol to the client, from any goroutine, also one that holds shards: it never waits. A client whose
 // loop does not take them is cut.
-func (c *Client) Push(b []byte) { c.push(b, math.MaxInt64) }
+func (c *Client) Push(b []byte) { c.push(0, b, nil) }
 
-// push is Push. Of a client whose socket is full no more than unread bytes wait, of output and of what was pushed.
-func (c *Client) push(b []byte, unread int64) {
+// push is Push of two pieces. The first byte becomes kind, unless that is zero: what is pushed to many is encoded once, and begins
+// with '*' for some and '>' for others.
+func (c *Client) push(kind byte, head, tail []byte) { c.pushWithin(kind, head, tail, math.MaxInt64) }
+
+// pushWithin is push. Of a client whose socket is full no more than unread bytes wait, of output and of what was pushed.
+func (c *Client) pushWithin(kind byte, head, tail []byte, unread int64) {
+	if c.gone.Load() {
+		return
+	}
 	f := &c.feed
 	f.mu.Lock()
-	waits := int64(len(f.buf) + len(b))
+	waits := int64(len(f.buf) + len(head) + len(tail))
 	if stalled := c.Unsent(); waits > limits.MaxFeedBytes || stalled > 0 && stalled+waits > unread {
 		f.buf = nil
+		f.some.Store(false)
 		f.mu.Unlock()
 		c.Kill(false)
 		return
 	}
-	f.buf = append(f.buf, b...)
+	at := len(f.buf)
+	f.buf = append(append(f.buf, head...), tail...)
+	if kind != 0 {
+		f.buf[at] = kind
+	}
 	first := !f.posted
 	f.posted = true
+	f.some.Store(true)
 	f.mu.Unlock()
 	if first {
 		c.conn.Do(c.takeFeed)
 	}
 }
 
-// takeFeed moves what was pushed into the output. It runs on the client's loop.
+// takeFeed is the message to the client's loop: it moves what was pushed into the output.
 func (c *Client) takeFeed() {
+	if b := c.blocked.Load(); b != nil && b.claimed.Load() {
+		return // the answer that the client waited for is on its way: it comes first, and brings the feed with it
+	}
 	f := &c.feed
 	f.mu.Lock()
-	buf := f.buf
-	f.buf, f.posted = nil, false
-	f.mu.Unlock()
-	if c.mute == muteNone {
-		c.Out.Buf = append(c.Out.Buf, buf...)
+	defer f.mu.Unlock()
+	f.posted = false
+	c.drainLocked()
+}
+
+// takeNow is takeFeed by the client's loop itself, between two commands or parts of a reply; the message is still on its way.
+func (c *Client) takeNow() {
+	f := &c.feed
+	if !f.some.Load() {
+		return
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	c.drainLocked()
+}
+
+func (c *Client) drainLocked() {
+	f := &c.feed
+	c.Out.Buf = append(c.Out.Buf, f.buf...)
+	if f.buf = f.buf[:0]; cap(f.buf) > keptFeed {
+		f.buf = nil
+	}
+	f.some.Store(false)
 }

@@ -19,6 +19,7 @@ func (e *Engine) SwapShadowLocked() {
 		e.freeShadow(e.shards[i].ks)
 		e.shards[i].touchAll(-1)
 	}
+	e.forgetTracked()
 }
 
 // DropShadow forgets what was loaded beside the data.

@@ -46,7 +46,8 @@ func (c *Cycle) expireLocal(i int) {
 			delete(s.local, wk)
 			k.DB.Delete(k.Hash, k.Name)
 			x.turn.expired++
-			x.Modified(&k)
+			x.Notify('x', "expired", &k)
+			x.modified(&k, nil)
 		}
 	}
 }

@@ -24,6 +24,7 @@ func monitorRun(c *spec.Call) {
 		return
 	}
 	c.Out.OK()
+	cl.setAttention(attendMonitor, true)
 	engineOf(c).setMonitor(cl, true)
 }
 
@@ -52,8 +53,8 @@ func (x *Executor) monitor(n *notice, r *ran) {
 	line := appendMonitorLine(x.line[:0], x.e.Clock.Now().UnixMicro(), r)
 	share := max(limits.MaxMonitorsBytes/int64(len(n.monitors)), limits.MinMonitorBytes)
 	for _, m := range n.monitors {
-		if !m.Killed() {
-			m.push(line, share)
+		if !m.Killed() && !m.silent.Load() {
+			m.pushWithin(0, line, nil, share)
 		}
 	}
 	if x.line = line; cap(line) > maxKeptBuffer {

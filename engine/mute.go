@@ -17,9 +17,11 @@ func clientReply(c *spec.Call) {
 	switch mode := c.Args[2]; {
 	case spec.EqualFold(mode, "on"):
 		cl.mute = muteNone
+		cl.silent.Store(false)
 		c.Out.OK()
 	case spec.EqualFold(mode, "off"):
 		cl.mute = muteOff
+		cl.silent.Store(true)
 	case spec.EqualFold(mode, "skip"):
 		if cl.mute != muteOff {
 			cl.mute = muteNext

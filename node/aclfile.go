@@ -61,6 +61,7 @@ func (n *Node) aclHooks() acl.Hooks {
 				}
 			}
 		},
+		Changed: func(u *acl.User) { n.engine.EndListeners(u) },
 	}
 }
 

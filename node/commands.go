@@ -12,7 +12,7 @@ import (
 
 // connectionCommands are those about connections.
 func (n *Node) connectionCommands() []*spec.Command {
-	return slices.Concat(engine.Connection(), engine.ClientCommands(), engine.Monitoring())
+	return slices.Concat(engine.Connection(), engine.ClientCommands(), engine.Monitoring(), engine.Messaging())
 }
 
 // serverCommands are those about the node itself.

@@ -218,6 +218,9 @@ func (n *Node) applyQuietly(changed map[string]bool) {
 	if changed["acl-pubsub-default"] {
 		n.applyPubSubDefault()
 	}
+	if changed["notify-keyspace-events"] {
+		n.applyEvents()
+	}
 	if changed["acllog-max-len"] {
 		n.acl.SetLogMax(int(n.cfg.get("acllog-max-len").int()))
 	}
@@ -227,11 +230,17 @@ func (n *Node) applyQuietly(changed map[string]bool) {
 	n.observe()
 }
 
+// applyEvents has the keyspace events published that the configuration says.
+func (n *Node) applyEvents() { n.engine.SetEvents(n.cfg.get("notify-keyspace-events").string()) }
+
 // applyGates is the part of apply that takes every shard for an instant.
 func (n *Node) applyGates(changed map[string]bool) {
 	if changed["replica-read-only"] || changed["replica-serve-stale-data"] || changed["client-output-buffer-limit"] ||
 		changed["repl-backlog-size"] || changed["min-replicas-to-write"] || changed["min-replicas-max-lag"] {
 		n.repl.ApplySettings()
+	}
+	if changed["tracking-table-max-keys"] {
+		n.engine.SetTrackingMax(n.cfg.get("tracking-table-max-keys").int())
 	}
 	if changed["save"] || changed["stop-writes-on-bgsave-error"] {
 		n.saver.gate()

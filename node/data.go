@@ -198,5 +198,5 @@ func clipKey(k []byte) []byte {
 // usedMemory is what `used_memory` says: live blocks and index, the journal, and the connections' buffers.
 func (n *Node) usedMemory() int64 {
 	waiting, _ := n.space.PreImages()
-	return n.space.Arena().Used() + waiting + n.journal.Memory() + n.shared.stats.buffers.Load()
+	return n.space.Arena().Used() + waiting + n.journal.Memory() + n.shared.stats.buffers.Load() + n.engine.PubSubTotals().Bytes
 }

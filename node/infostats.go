@@ -18,7 +18,7 @@ func infoClients(n *Node, w *infoWriter) {
 	w.int("client_recent_max_input_buffer", t.MaxIn)
 	w.int("client_recent_max_output_buffer", t.MaxOut)
 	w.int("blocked_clients", int64(blocked))
-	w.int("tracking_clients", 0)
+	w.int("tracking_clients", n.engine.TrackingTotals().Clients)
 	w.int("pubsub_clients", t.PubSub)
 	w.int("watching_clients", t.Watching)
 	w.int("clients_in_timeout_table", t.Timeouts)
@@ -51,7 +51,9 @@ func infoStats(n *Node, w *infoWriter) {
 	w.uint("evicted_clients", c.EvictedClients)
 	w.uint("keyspace_hits", c.Hits)
 	w.uint("keyspace_misses", c.Misses)
+	infoListeners(n, w)
 	infoDefrag(n, w)
+	infoTracking(n, w)
 	w.uint("unexpected_error_replies", c.UnexpectedErrors)
 	w.uint("total_error_replies", c.ErrorReplies)
 	w.int("total_reads_processed", s.reads.Load())
@@ -69,6 +71,20 @@ func infoStats(n *Node, w *infoWriter) {
 	w.uint("acl_access_denied_channel", c.Denied[acl.DeniedChannel])
 	w.uint("acl_access_denied_db", c.Denied[acl.DeniedDatabase])
 	w.uint("all_shard_locks", c.AllShardLocks)
+}
+
+func infoListeners(n *Node, w *infoWriter) {
+	t := n.engine.PubSubTotals()
+	w.int("pubsub_channels", t.Channels)
+	w.int("pubsub_patterns", t.Patterns)
+	w.int("pubsubshard_channels", t.ShardChannels)
+}
+
+func infoTracking(n *Node, w *infoWriter) {
+	t := n.engine.TrackingTotals()
+	w.int("tracking_total_keys", t.Keys)
+	w.int("tracking_total_items", t.Items)
+	w.int("tracking_total_prefixes", t.Prefixes)
 }
 
 // infoDebug tells of the loops' turns; of the AOF, which is not built, there is nothing to spend time on.

@@ -178,6 +178,8 @@ func (n *Node) buildEngine(seed uint64, rnd *mrand.Rand) (err error) {
 	n.shared.engine = n.engine
 	n.applyEviction()
 	n.applyLimits()
+	n.applyEvents()
+	n.engine.SetTrackingMax(n.cfg.get("tracking-table-max-keys").int())
 	n.observe()
 	return nil
 }

@@ -141,7 +141,7 @@ var params = []param{
 	{name: "stream-node-max-bytes", kind: kindMemory, def: "4kb", max: noLimit, inert: inertStreams},
 	{name: "stream-node-max-entries", kind: kindInt, def: "100", max: noLimit, inert: inertStreams},
 	{name: "hll-sparse-max-bytes", kind: kindMemory, def: "3000", max: noLimit},
-	{name: "tracking-table-max-keys", kind: kindInt, def: "1000000", max: noLimit, inert: "client tracking is not built in this version"},
+	{name: "tracking-table-max-keys", kind: kindInt, def: "1000000", max: noLimit},
 	{name: "busy-reply-threshold", alias: "lua-time-limit", kind: kindInt, def: "5000", max: noLimit, inert: "scripts are not built in this version"},
 
 	// Snapshots.
@@ -243,8 +243,7 @@ var params = []param{
 	{name: "latency-tracking-info-percentiles", kind: kindSpec, def: "50 99 99.9", check: checkPercentiles, merge: mergePercentiles},
 	{name: "maxmemory-clients", kind: kindSpec, def: "0", check: checkClientMemory, merge: mergeClientMemory},
 
-	// What exists only in its off position so far.
-	{name: "notify-keyspace-events", kind: kindSpec, def: "", single: true, check: checkEvents, merge: mergeEvents, inert: "publish and subscribe is not built in this version"},
+	{name: "notify-keyspace-events", kind: kindSpec, def: "", single: true, check: checkEvents, merge: mergeEvents},
 }
 
 // Why a parameter is accepted and has no effect, where many share the reason.

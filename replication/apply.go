@@ -127,9 +127,6 @@ func (f *follower) applyOne(s *incoming) (held bool, err error) {
 		return false, nil
 	}
 	if f.m.Engine.Table.Lookup(args[0]) == nil {
-		if spec.EqualFold(args[0], "publish") || spec.EqualFold(args[0], "spublish") {
-			return false, nil // changes no data, and there are no subscribers
-		}
 		return false, fmt.Errorf("the primary sent the command %q, which this version does not have", args[0])
 	}
 	if f.x.Run(s.cl, args) == engine.Parked {

@@ -92,6 +92,13 @@ const (
 	MaxCommandLogArgBytes = 128
 	// MaxLatencySamples is how many samples the latency monitor keeps of an event. Source: Redis.
 	MaxLatencySamples = 160
+	// MaxSubscriptions is how many channels and patterns one connection may be subscribed to, MaxTrackingPrefixes how many prefixes
+	// one may have in the broadcasting mode of CLIENT TRACKING. PubSubStripes is how many locks the channels are spread over.
+	MaxSubscriptions    = 4 * MaxMultibulkArgs
+	MaxTrackingPrefixes = 1024
+	PubSubStripes       = 64
+	// TrackedKeysDefault is tracking-table-max-keys.
+	TrackedKeysDefault = 1_000_000
 	// MaxFeedBytes is how much others may have for a client (MONITOR's lines) that its loop has not taken yet.
 	MaxFeedBytes = 64 * MiB
 	// MaxMonitorsBytes is how much all monitors together may have that they do not read, each an equal share of it; but

@@ -243,7 +243,7 @@ func (c *Command) FlagNames() []string {
 
 var groupCategory = map[Group]Category{
 	String: CatString, Hash: CatHash, Set: CatSet, SortedSet: CatSortedSet, List: CatList, Stream: CatStream, Bitmap: CatBitmap,
-	HyperLogLog: CatHyperLogLog, Geo: CatGeo, PubSubGroup: CatPubSub, Connection: CatConnection, Transactions: CatTransaction,
+	HyperLogLog: CatHyperLogLog, Geo: CatGeo, Connection: CatConnection, Transactions: CatTransaction,
 	Scripting: CatScripting, Generic: CatKeyspace,
 }
 

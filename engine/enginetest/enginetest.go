@@ -62,10 +62,11 @@ func New(tb testing.TB, now time.Time, more ...*spec.Command) *Server {
 	hooks := acl.Hooks{
 		WhoAmI:     func(c spec.Session) string { return c.(*engine.Client).User().Name() },
 		Disconnect: func(u *acl.User) { s.Gone = append(s.Gone, u.Name()) },
+		Changed:    func(u *acl.User) { s.Engine.EndListeners(u) },
 		Rand:       func(p []byte) { s.rand.Read(p) },
 	}
 	s.Table, err = spec.NewTable(commands.All(), commands.CommandCommands(func() *spec.Table { return s.Table }), s.ACL.Commands(hooks),
-		engine.Transactions(), engine.Connection(), engine.ClientCommands(), engine.Monitoring(), more)
+		engine.Transactions(), engine.Connection(), engine.ClientCommands(), engine.Monitoring(), engine.Messaging(), more)
 	s.must(err)
 	s.ACL.Bind(s.Table)
 	j := journal.New(journal.Config{Backlog: 1 << 20})
