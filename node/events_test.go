@@ -1,0 +1,109 @@
+package node
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// eventCommands are run on larder and on redis-server 7.0.15, one after another. (A SET with an expiry that is over already deletes the
+// key, as Valkey has it: 7.0.15 has "set" and "expire" for it. And a key that RENAME overwrites is no new one here.)
+var eventCommands = []string{
+	"SET a 1", "SET a 2", "GET a", "GET nosuch", "SET a 3 EX 1000", "SET a 4 GET", "SET b 5 GET", "SET b 6 NX", "SET c 7 NX", "GETSET d 8", "GETSET d 9",
+	"SETEX e 100 x", "PSETEX e 100000 x", "SETNX f 1", "SETNX f 1", "MSET a 1 g 2", "MSETNX h 1 i 2", "MSETNX h 1 j 2", "INCR n", "INCR n", "INCRBYFLOAT n 1.5", "DECRBY m 3",
+	"APPEND a x", "APPEND new x", "SETRANGE r 5 x", "SETRANGE r 0 y", "GETRANGE nosuch 0 1", "STRLEN nosuch", "GETDEL a", "GETDEL nosuch", "GETEX b EX 100", "GETEX b PERSIST",
+	"GETEX b PXAT 1", "EXPIRE c 100", "PEXPIREAT c 99999999999999", "PERSIST c", "EXPIRE c -1", "EXPIRE nosuch 10", "RENAME d d2", "RENAMENX d2 d3", "COPY d3 d4", "MOVE d4 1",
+	"EXISTS nosuch d3", "TYPE nosuch", "TTL nosuch", "TOUCH nosuch", "MGET nosuch d3", "DEL e nosuch f", "UNLINK g", "LCS nosuch d3",
+	"FLUSHDB",
+}
+
+// TestEventsAsRedis compares the keyspace events of commands, and their order, with those of a real server.
+func TestEventsAsRedis(t *testing.T) {
+	n, real := start(t), startRedis(t)
+	type server struct{ do, events *peer }
+	var ours, theirs server
+	for s, dial := range map[*server]func() *peer{&ours: n.dial, &theirs: real.dial} {
+		s.do, s.events = dial(), dial()
+		s.do.want("CONFIG SET notify-keyspace-events KEAmn", "OK")
+		s.events.want("PSUBSCRIBE __key*", `["psubscribe" "__key*" 1]`)
+	}
+	collect := func(s server, line string) string {
+		s.do.do(line)
+		s.do.want("PUBLISH __key:end x", "1")
+		var got []string
+		for m := s.events.reply(); !strings.Contains(m, "__key:end"); m = s.events.reply() {
+			got = append(got, strings.TrimPrefix(m, `["pmessage" "__key*" `))
+		}
+		return strings.Join(got, "\n")
+	}
+	for _, line := range eventCommands {
+		if a, b := collect(ours, line), collect(theirs, line); a != b {
+			t.Errorf("%s:\nours\n%s\ntheirs\n%s", line, a, b)
+		}
+	}
+}
+
+func TestEventClasses(t *testing.T) {
+	n := start(t, "--notify-keyspace-events", "Kx$")
+	p, s := n.dial(), n.speak(3)
+	s.want("PSUBSCRIBE *", `["psubscribe" "*" 1]`)
+	p.want("CONFIG GET notify-keyspace-events", `["notify-keyspace-events" "$xK"]`)
+	p.want("SET k v PX 1", "OK") // no "expire", which is of class g
+	s.hears(`["pmessage" "*" "__keyspace@0__:k" "set"]`)
+	s.hears(`["pmessage" "*" "__keyspace@0__:k" "expired"]`) // by the cycle, as nobody asks for it
+	p.want("CONFIG SET notify-keyspace-events g$", "OK")     // neither K nor E
+	p.want("SET k v", "OK")
+	p.want("CONFIG SET notify-keyspace-events Ee", "OK")
+	p.want("CONFIG SET maxmemory-policy allkeys-lru maxmemory 1", "OK")
+	s.hears(`["pmessage" "*" "__keyevent@0__:evicted" "k"]`)
+	p.want("CONFIG SET notify-keyspace-events Q", "-ERR CONFIG SET failed (possibly related to argument 'notify-keyspace-events') - "+
+		"Invalid event class character. Use 'Ag$lshzxeKEtmdn'.")
+}
+
+// TestOneOrderOfAKeysEvents: what happens to a key is heard in the order in which it happened, by all.
+func TestOneOrderOfAKeysEvents(t *testing.T) {
+	n := start(t, "--notify-keyspace-events", "Kg$", "--io-threads", "4")
+	const writers, rounds = 4, 150
+	var subs []*peer
+	for range 3 {
+		s := n.dial()
+		s.want("SUBSCRIBE __keyspace@0__:k __keyspace@0__:end", `["subscribe" "__keyspace@0__:k" 1]`)
+		s.reply()
+		subs = append(subs, s)
+	}
+	var wg sync.WaitGroup
+	for range writers {
+		p := n.dial()
+		wg.Go(func() {
+			for i := range rounds {
+				p.do("SETNX k v")
+				p.do(fmt.Sprintf("EXPIRE k %d", 100+i))
+				p.do("DEL k")
+			}
+		})
+	}
+	wg.Wait()
+	n.dial().want("SET end 1", "OK")
+	first := ""
+	for i, s := range subs {
+		var got []string
+		there := false
+		for m := s.reply(); !strings.Contains(m, ":end"); m = s.reply() {
+			event := m[strings.LastIndexByte(m, ' ')+1:]
+			isSet := event == `"set"]`
+			if isSet == there {
+				t.Fatalf("%s while the key is there: %v", event, there)
+			}
+			if event != `"expire"]` {
+				there = isSet
+			}
+			got = append(got, event)
+		}
+		if i == 0 {
+			first = strings.Join(got, "")
+		} else if strings.Join(got, "") != first {
+			t.Errorf("subscriber %d heard another order", i)
+		}
+	}
+}
