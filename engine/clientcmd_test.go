@@ -101,9 +101,33 @@ func TestClientFilters(t *testing.T) {
 func TestClientTrackingIsOff(t *testing.T) {
 	play(t, enginetest.New(t, enginetest.Start), []step{
 		{"a", "CLIENT GETREDIR", "-1"}, {"a", "CLIENT TRACKINGINFO", `["flags" ["off"] "redirect" -1 "prefixes" []]`}, {"a", "CLIENT TRACKING off", "OK"},
-		{"a", "CLIENT TRACKING on", "-ERR CLIENT TRACKING ON is not built in this version"}, {"a", "CLIENT TRACKING maybe", "-ERR syntax error"},
+		{"a", "CLIENT TRACKING maybe", "-ERR syntax error"}, {"a", "CLIENT TRACKING on REDIRECT", "-ERR syntax error"},
+		{"a", "CLIENT TRACKING on REDIRECT x", "-ERR value is not an integer or out of range"},
+		{"a", "CLIENT TRACKING on REDIRECT 99", "-ERR The client ID you want redirect to does not exist"},
+		{"a", "CLIENT TRACKING on REDIRECT 1 REDIRECT 1", "-ERR A client can only redirect to a single other client"},
+		{"a", "CLIENT TRACKING on BCAST OPTIN", "-ERR OPTIN and OPTOUT are not compatible with BCAST"},
+		{"a", "CLIENT TRACKING on OPTIN OPTOUT", "-ERR You can't specify both OPTIN mode and OPTOUT mode"},
 		{"a", "CLIENT TRACKING on PREFIX a", "-ERR PREFIX option requires BCAST mode to be enabled"}, {"a", "CLIENT TRACKING on PREFIX", "-ERR syntax error"},
 		{"a", "CLIENT CACHING yes", "-ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled"},
+	})
+}
+
+func TestClientTrackingModes(t *testing.T) {
+	const again = " before disabling tracking for this client, and then re-enabling it with a different mode."
+	play(t, enginetest.New(t, enginetest.Start), []step{
+		{"a", "CLIENT TRACKING on OPTIN NOLOOP", "OK"}, {"a", "CLIENT GETREDIR", "0"},
+		{"a", "CLIENT TRACKINGINFO", `["flags" ["on" "optin" "noloop"] "redirect" 0 "prefixes" []]`},
+		{"a", "CLIENT TRACKING on OPTOUT", "-ERR You can't switch OPTIN/OPTOUT mode" + again}, {"a", "CLIENT TRACKING on BCAST", "-ERR You can't switch BCAST mode on/off" + again},
+		{"a", "CLIENT CACHING no", "-ERR CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode."}, {"a", "CLIENT CACHING maybe", "-ERR syntax error"},
+		{"a", "CLIENT CACHING yes", "OK"}, {"a", "CLIENT TRACKINGINFO", `["flags" ["on" "optin" "caching-yes" "noloop"] "redirect" 0 "prefixes" []]`},
+		{"a", "PING", "PONG"}, {"a", "CLIENT TRACKINGINFO", `["flags" ["on" "optin" "noloop"] "redirect" 0 "prefixes" []]`},
+		{"a", "CLIENT TRACKING off", "OK"}, {"a", "CLIENT TRACKING on BCAST PREFIX b: PREFIX a:", "OK"},
+		{"a", "CLIENT TRACKINGINFO", `["flags" ["on" "bcast"] "redirect" 0 "prefixes" ["a:" "b:"]]`},
+		{"a", "CLIENT TRACKING on BCAST PREFIX b:1", "-ERR Prefix 'b:1' overlaps with an existing prefix 'b:'. Prefixes for a single client must not overlap."},
+		{"a", "CLIENT TRACKING on BCAST PREFIX x PREFIX c PREFIX cc", "-ERR Prefix 'c' overlaps with another provided prefix 'cc'. Prefixes for a single client must not overlap."},
+		{"a", "CLIENT TRACKING on BCAST PREFIX c: REDIRECT 1", "OK"}, {"a", "CLIENT GETREDIR", "1"},
+		{"a", "CLIENT TRACKINGINFO", `["flags" ["on" "bcast"] "redirect" 1 "prefixes" ["a:" "b:" "c:"]]`},
+		{"a", "RESET", "RESET"}, {"a", "CLIENT TRACKINGINFO", `["flags" ["off"] "redirect" -1 "prefixes" []]`},
 	})
 }
 
