@@ -221,7 +221,9 @@ func TestSubscribersThatComeAndGo(t *testing.T) {
 		steady.hears(fmt.Sprintf(`["message" "a" "%d"]`, i))
 		steady.hears(fmt.Sprintf(`["pmessage" "?" "a" "%d"]`, i))
 	}
-	until(t, "all have left", func() bool { return p.info("pubsub_patterns") == "1" && p.info("pubsub_channels") == "1" && p.info("pubsub_clients") == "1" })
+	until(t, "all have left", func() bool {
+		return p.info("pubsub_patterns") == "1" && p.info("pubsub_channels") == "1" && p.info("pubsub_clients") == "1"
+	})
 }
 
 func TestManyPatterns(t *testing.T) {

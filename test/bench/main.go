@@ -5,7 +5,7 @@
 // Servers and load run on different cores. All servers of a table run at once and are measured in turns, so that what
 // else the machine does meets all of them.
 //
-// Reading order: main.go, kinds.go with server.go, load.go with protocol.go, speed.go, memory.go, save.go, big.go, report.go.
+// Reading order: main.go, kinds.go with server.go, load.go with protocol.go, speed.go, memory.go, save.go, big.go, fanout.go, report.go.
 package main
 
 import (
@@ -21,7 +21,7 @@ import (
 
 var (
 	quick         = flag.Bool("quick", false, "a short run, to see that everything works: its figures mean little")
-	only          = flag.String("only", "", "run only these parts, as in speed,memory,save,big; empty: all")
+	only          = flag.String("only", "", "run only these parts, as in speed,memory,save,big,fanout; empty: all")
 	rounds        = flag.Int("rounds", 5, "measurements of each cell; the servers take turns, and the median counts")
 	duration      = flag.Duration("duration", 1500*time.Millisecond, "length of one measurement")
 	keyCounts     = intsFlag("keys", []int{100_000, 1_200_000}, "how many keys the load is spread over, as in 100000,1200000")
@@ -147,7 +147,7 @@ func (b *bench) parts(one, many cores) error {
 	for _, p := range []struct {
 		name string
 		run  func(one, many cores) error
-	}{{"speed", b.speeds}, {"memory", b.memory}, {"save", b.save}, {"big", b.big}} {
+	}{{"speed", b.speeds}, {"memory", b.memory}, {"save", b.save}, {"big", b.big}, {"fanout", b.fanout}} {
 		if *only != "" && !strings.Contains(","+*only+",", ","+p.name+",") {
 			continue
 		}
