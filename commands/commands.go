@@ -38,6 +38,7 @@ var (
 const (
 	eventGeneric = 'g'
 	eventString  = '$'
+	eventNew     = 'n' // the engine notices it, but not of a key that was there and is replaced by another
 )
 
 // Tips that several commands give.

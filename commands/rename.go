@@ -59,10 +59,13 @@ func renameRun(c *spec.Call, nx bool) {
 
 // give moves a value that is there to another key, whatever that has.
 func give(c *spec.Call, src, dst *spec.KeyRef, from, to string) {
-	c.Engine.Write(dst) // an expired one goes as such
+	replaced := c.Engine.Write(dst).Found() // an expired one goes as such
 	dst.DB.Move(src.DB.Find(src.Hash, src.Name), src.Hash, dst.Hash, dst.Name)
 	c.Engine.Modified(src)
 	c.Engine.Modified(dst)
+	if replaced {
+		c.Engine.Notify(eventNew, "new", dst)
+	}
 	c.Engine.Notify(eventGeneric, from, src)
 	c.Engine.Notify(eventGeneric, to, dst)
 	c.Engine.Dirty(1)
@@ -105,11 +108,16 @@ func copyRun(c *spec.Call) {
 		c.Out.Error(errSameObject)
 		return
 	}
-	if !c.Engine.Read(src).Found() || c.Engine.Write(&dst).Found() && !replace {
+	found := c.Engine.Read(src).Found()
+	replaced := found && c.Engine.Write(&dst).Found()
+	if !found || replaced && !replace {
 		c.Out.Int(0)
 		return
 	}
 	dst.DB.Copy(src.DB.Find(src.Hash, src.Name), dst.Hash, dst.Name)
+	if replaced {
+		c.Engine.Notify(eventNew, "new", &dst)
+	}
 	changed(c, &dst, eventGeneric, "copy_to")
 	c.Out.Int(1)
 }

@@ -428,6 +428,8 @@ func (x *Executor) Block(c *Client, b *Block) {
 // then on, and the bytes that were read and not yet run. It is called on the loop and must return at once.
 func (x *Executor) Detach(c *Client, fn func(nc net.Conn, rest []byte)) {
 	x.unwatch(c)
+	x.e.leaveAll(c)
+	x.e.setTracking(c, 0, 0)
 	c.detach = fn
 	x.outcome = Detached
 }

@@ -87,7 +87,7 @@ func (x *Executor) missed(k *spec.KeyRef, read bool) {
 	if on == 0 {
 		return
 	}
-	if read {
+	if p := x.call.Cmd.Parent(); read && (p == nil || p.Name != "object") { // which only looks at keys from outside
 		x.notify(on, eventMiss, "keymiss", k)
 	}
 	if on&eventBit(eventNew) != 0 {

@@ -2,18 +2,20 @@ package node
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 )
 
 // eventCommands are run on larder and on redis-server 7.0.15, one after another. (A SET with an expiry that is over already deletes the
-// key, as Valkey has it: 7.0.15 has "set" and "expire" for it. And a key that RENAME overwrites is no new one here.)
+// key, as Valkey has it: 7.0.15 has "set" and "expire" for it.)
 var eventCommands = []string{
 	"SET a 1", "SET a 2", "GET a", "GET nosuch", "SET a 3 EX 1000", "SET a 4 GET", "SET b 5 GET", "SET b 6 NX", "SET c 7 NX", "GETSET d 8", "GETSET d 9",
 	"SETEX e 100 x", "PSETEX e 100000 x", "SETNX f 1", "SETNX f 1", "MSET a 1 g 2", "MSETNX h 1 i 2", "MSETNX h 1 j 2", "INCR n", "INCR n", "INCRBYFLOAT n 1.5", "DECRBY m 3",
 	"APPEND a x", "APPEND new x", "SETRANGE r 5 x", "SETRANGE r 0 y", "GETRANGE nosuch 0 1", "STRLEN nosuch", "GETDEL a", "GETDEL nosuch", "GETEX b EX 100", "GETEX b PERSIST",
-	"GETEX b PXAT 1", "EXPIRE c 100", "PEXPIREAT c 99999999999999", "PERSIST c", "EXPIRE c -1", "EXPIRE nosuch 10", "RENAME d d2", "RENAMENX d2 d3", "COPY d3 d4", "MOVE d4 1",
+	"GETEX b PXAT 1", "EXPIRE c 100", "PEXPIREAT c 99999999999999", "PERSIST c", "EXPIRE c -1", "EXPIRE nosuch 10", "RENAME d d2", "RENAMENX d2 d3", "COPY d3 d4", "MOVE d4 1", "RENAME i b", "COPY b d3 REPLACE",
+	"OBJECT ENCODING nosuch", "DUMP nosuch",
 	"EXISTS nosuch d3", "TYPE nosuch", "TTL nosuch", "TOUCH nosuch", "MGET nosuch d3", "DEL e nosuch f", "UNLINK g", "LCS nosuch d3",
 	"FLUSHDB",
 }
@@ -37,11 +39,45 @@ func TestEventsAsRedis(t *testing.T) {
 		}
 		return strings.Join(got, "\n")
 	}
+	for s, dump := range map[server]string{ours: dumpOf(ours.do), theirs: dumpOf(theirs.do)} {
+		collect(s, "PING")
+		for line, want := range map[string]string{"p 0 @ REPLACE": "new new restore restore", "new 0 @ REPLACE": "new new restore restore", "newer 9999 @": "new new restore restore"} {
+			args := strings.Fields("RESTORE " + line)
+			args[3] = dump
+			s.do.run(args...)
+			if got := eventNames(collect(s, "PING")); got != want {
+				t.Errorf("RESTORE %s: %s, want %s", line, got, want)
+			}
+		}
+	}
 	for _, line := range eventCommands {
 		if a, b := collect(ours, line), collect(theirs, line); a != b {
 			t.Errorf("%s:\nours\n%s\ntheirs\n%s", line, a, b)
 		}
 	}
+}
+
+// dumpOf is what DUMP gives for a string.
+func dumpOf(p *peer) string {
+	p.want("SET p x", "OK")
+	dump, err := strconv.Unquote(p.do("DUMP p"))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return dump
+}
+
+// eventNames are the names of the events that a subscriber heard of, each once for the key and once for the event.
+func eventNames(heard string) string {
+	var names []string
+	for _, line := range strings.Split(heard, "\n") {
+		if event, ok := strings.CutPrefix(line, `"__keyevent@0__:`); ok {
+			names = append(names, event[:strings.IndexByte(event, '"')])
+		} else {
+			names = append(names, strings.Trim(line[strings.LastIndexByte(line, ' ')+1:], `"]`))
+		}
+	}
+	return strings.Join(names, " ")
 }
 
 func TestEventClasses(t *testing.T) {

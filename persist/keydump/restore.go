@@ -97,6 +97,9 @@ func (cfg Config) restoreRun(c *spec.Call) {
 	}
 	ent := k.DB.SetString(k.Hash, k.Name, val, at)
 	setAccess(c, ent, &opts)
+	if opts.replace {
+		c.Engine.Notify('n', "new", k) // what is replaced is deleted first
+	}
 	tell(c, k, "restore")
 	if at != keyspace.NoExpiry && !opts.absTTL {
 		c.Engine.Propagate(absolute(c.Args, at)...)
