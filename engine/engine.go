@@ -71,7 +71,8 @@ type Config struct {
 	// Memory tells how many bytes count towards maxmemory. It is called only while there is one: about once a turn of a loop, and
 	// for each command when little is left.
 	Memory func() int64
-	// Events gets all keyspace events, beside those who are subscribed to what SetEvents says; may be nil.
+	// Events gets the keyspace events of what commands do, but not of new and missing keys, beside those who are subscribed to what
+	// SetEvents says; may be nil.
 	Events func(db int, class byte, event string, key []byte)
 	Seed   uint64 // of the executors' chance
 	// Flushed is called when FLUSHALL has emptied all databases, with all shards held; nil: nobody wants to know.

@@ -24,7 +24,7 @@ func eventBit(class byte) uint32 {
 const (
 	eventNew      = 'n'
 	eventMiss     = 'm'
-	eventsWatched = 1 << 31 // Config.Events wants all of them
+	eventsWatched = 1 << 31 // Config.Events wants all of them but those of new and of missing keys
 )
 
 // SetEvents says which keyspace events are published, in the letters of notify-keyspace-events; unknown ones are ignored. Without K
@@ -52,7 +52,7 @@ func (x *Executor) Notify(class byte, event string, k *spec.KeyRef) {
 // notify publishes an event. The key's shard is held, so that a key's events have one order.
 func (x *Executor) notify(on uint32, class byte, event string, k *spec.KeyRef) {
 	db := x.keyDB(k)
-	if on&eventsWatched != 0 && x.e.Config.Events != nil {
+	if on&eventsWatched != 0 && x.e.Config.Events != nil && class != eventNew && class != eventMiss {
 		x.e.Config.Events(db, class, event, k.Name)
 	}
 	if on&eventBit(class) == 0 {
