@@ -1,5 +1,6 @@
 // Package engine runs commands: it locks the shards that a command's keys are in, checks what may refuse it, runs its handler,
-// journals what it changed, and lets go. MULTI, WATCH, pauses, the client registry and the expiry cycle are here too.
+// journals what it changed, and lets go. MULTI, WATCH, pauses, the client registry, publish and subscribe, client tracking and the expiry cycle
+// are here too.
 //
 // It has no socket, file or goroutine of its own, and no command of a data type: package node brings connections and time,
 // package commands the handlers. The rules that keep it correct on all cores:
@@ -16,7 +17,8 @@
 // A panic under a shard's lock is not recovered: the data may be half changed. It ends the process.
 //
 // Reading order: engine.go, locks.go, executor.go, effects.go, client.go, multi.go, pause.go, expire.go,
-// evict.go with evictkey.go, evictpool.go and evictcycle.go, defrag.go.
+// evict.go with evictkey.go, evictpool.go and evictcycle.go, defrag.go; feed.go and attend.go (what clients are sent that they did not ask for) with
+// monitor.go, pubsub.go and pubsubcmd.go, notify.go, tracking.go with broadcast.go and trackingcmd.go.
 package engine
 
 import (

@@ -95,7 +95,7 @@ const (
 	// MaxSubscriptions is how many channels and patterns one connection may be subscribed to, MaxTrackingPrefixes how many prefixes
 	// one may have in the broadcasting mode of CLIENT TRACKING. PubSubStripes is how many locks the channels are spread over.
 	MaxSubscriptions    = 4 * MaxMultibulkArgs
-	MaxTrackingPrefixes = 1024
+	MaxTrackingPrefixes = 4096
 	PubSubStripes       = 64
 	// TrackedKeysDefault is tracking-table-max-keys.
 	TrackedKeysDefault = 1_000_000
