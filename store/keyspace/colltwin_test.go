@@ -53,14 +53,17 @@ func (w *twin) collKey() string { return fmt.Sprint("coll:", w.rnd.IntN(8)) }
 // packed sets or replaces a packed value; nobody here looks into its bytes.
 func (w *twin) packed() {
 	db, key := w.randomKey()
-	if w.rnd.IntN(3) == 0 {
-		key = w.collKey()
+	if w.rnd.IntN(3) > 0 {
+		key = fmt.Sprint("packed:", w.rnd.IntN(40))
 	}
 	val := w.text(w.rnd.IntN(200))
 	if w.rnd.IntN(4) == 0 {
 		val = w.text(900 + w.rnd.IntN(3000))
 	}
 	m, had := w.dbs[db][key]
+	if m.enc == value.ListPack && len(m.val) > 0 && w.rnd.IntN(2) == 0 {
+		val = w.text(len(m.val)) // fits where it was
+	}
 	n := model{val: val, enc: value.ListPack, at: NoExpiry, lru: uint32(w.now), typ: value.Hash}
 	w.at(db, key, func(d *DB, h uint64) {
 		if e := d.Find(h, []byte(key)); had && m.enc == value.ListPack && w.rnd.IntN(4) > 0 {
@@ -83,7 +86,7 @@ func (w *twin) collect() {
 
 // bulk makes a collection bigger than is freed, or emitted, at once.
 func (w *twin) bulk() {
-	if w.rnd.IntN(3) > 0 {
+	if w.rnd.IntN(10) > 0 {
 		return
 	}
 	i := 0

@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"github.com/larder-cache/larder/store/value"
 )
 
 func newRand(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 11)) }
@@ -83,4 +85,56 @@ func (w *twin) fragmentation() (n int64) {
 		w.shard(i, func(sh *Shard) { n += sh.Fragmentation() })
 	}
 	return n
+}
+
+// TestDefragCollections: the elements of rooted values are moved together, those of big ones in many steps, whatever becomes of the keys meanwhile.
+func TestDefragCollections(t *testing.T) {
+	w := newTwin(t, t, 1, 1, 5)
+	for i := range 12 {
+		n := 0
+		w.change(0, fmt.Sprint("coll:", i), 8000, func() string {
+			n++
+			return fmt.Sprint("an element of some length ", n, strings.Repeat(".", n%60))
+		})
+	}
+	for i := range 12 {
+		w.change(0, fmt.Sprint("coll:", i), 9000, func() string { return fmt.Sprint("gone ", i) })
+		m := w.dbs[0][fmt.Sprint("coll:", i)]
+		w.at(0, fmt.Sprint("coll:", i), func(d *DB, h uint64) {
+			e := d.Find(h, fmt.Append(nil, "coll:", i))
+			for name := range m.coll.elems {
+				if w.rnd.IntN(5) > 0 {
+					if m.typ == value.ZSet {
+						value.OpenZSet(d.Values(), e.Root()).Remove([]byte(name))
+					} else {
+						value.OpenSet(d.Values(), e.Root()).Remove([]byte(name))
+					}
+					delete(m.coll.elems, name)
+				}
+			}
+		})
+	}
+	w.begin()
+	w.step(50_000)
+	used, before := w.s.Arena().Used(), w.fragmentation()
+	sum := w.defrag()
+	if sum.KeyHits+sum.KeyMisses != 12 || sum.Hits < 1000 {
+		t.Errorf("moved %+v", sum)
+	}
+	for range 3 {
+		w.defrag()
+	}
+	if after := w.fragmentation(); before < used/2 || after > before/8 {
+		t.Errorf("fragmentation of %d bytes used: %d before, %d after", used, before, after)
+	}
+	w.check()
+	w.at(0, "coll:0", func(d *DB, _ uint64) {
+		pos := d.Defrag(0).Next
+		w.del()
+		w.flush(0)
+		for pos != 0 {
+			pos = d.Defrag(pos).Next
+		}
+	})
+	w.end()
 }

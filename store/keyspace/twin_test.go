@@ -264,6 +264,10 @@ func (w *twin) del() {
 func (w *twin) transfer() {
 	db1, key1 := w.randomKey()
 	db2, key2 := w.randomKey()
+	w.transferKey(db1, key1, db2, key2)
+}
+
+func (w *twin) transferKey(db1 int, key1 string, db2 int, key2 string) {
 	m, had := w.dbs[db1][key1]
 	if !had || db1 == db2 && key1 == key2 {
 		return
@@ -636,6 +640,7 @@ func (w *twin) actions() map[string]func(*rapid.T) {
 		"packed":  some(40, w.packed),
 		"collect": some(60, w.collect),
 		"bulk":    some(2, w.bulk),
+		"shift":   some(10, func() { w.transferKey(w.rnd.IntN(len(w.dbs)), w.collKey(), w.rnd.IntN(len(w.dbs)), w.collKey()) }),
 		"check":   func(*rapid.T) { w.check() },
 	}
 }
