@@ -5,7 +5,7 @@
 // of replication replication's, of the process node's.
 //
 // Reading order: commands.go, then a file a group: string.go with set.go, number.go, stringrange.go and lcs.go, generic.go with expire.go,
-// scan.go, rename.go, object.go, flush.go and swapdb.go,
+// scan.go, rename.go, object.go, flush.go and swapdb.go, hash.go with collscan.go,
 // connection.go, command.go with commandinfo.go and commanddocs.go.
 package commands
 
@@ -20,13 +20,14 @@ import (
 
 // All declares every command of the package that needs nothing to be told; CommandCommands has those that do.
 func All() []*spec.Command {
-	return slices.Concat(stringCommands(), numberCommands(), rangeCommands(), keyCommands(), expireCommands(), scanCommands(), renameCommands(), flushCommands(), lcsCommands(), conditionalCommands(), bitmapCommands(), bitfieldCommands(), hllCommands(), objectCommands(), swapCommands(), connectionCommands())
+	return slices.Concat(stringCommands(), numberCommands(), rangeCommands(), keyCommands(), expireCommands(), scanCommands(), renameCommands(), flushCommands(), lcsCommands(), conditionalCommands(), bitmapCommands(), bitfieldCommands(), hllCommands(), objectCommands(), hashCommands(), swapCommands(), connectionCommands())
 }
 
 // Words that are propagated in place of a call.
 var (
 	wordSet       = []byte("SET")
 	wordDel       = []byte("DEL")
+	wordHSet      = []byte("HSET")
 	wordUnlink    = []byte("UNLINK")
 	wordPXAT      = []byte("PXAT")
 	wordKeepTTL   = []byte("KEEPTTL")
@@ -39,6 +40,7 @@ const (
 	eventGeneric = 'g'
 	eventString  = '$'
 	eventNew     = 'n' // the engine notices it, but not of a key that was there and is replaced by another
+	eventHash    = 'h'
 )
 
 // Tips that several commands give.

@@ -221,6 +221,7 @@ func (n *Node) applyQuietly(changed map[string]bool) {
 	if changed["notify-keyspace-events"] {
 		n.applyEvents()
 	}
+	n.applyTypeLimits()
 	if changed["acllog-max-len"] {
 		n.acl.SetLogMax(int(n.cfg.get("acllog-max-len").int()))
 	}

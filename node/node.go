@@ -180,6 +180,7 @@ func (n *Node) buildEngine(seed uint64, rnd *mrand.Rand) (err error) {
 	n.applyLimits()
 	n.applyEvents()
 	n.engine.SetTrackingMax(n.cfg.get("tracking-table-max-keys").int())
+	n.applyTypeLimits()
 	n.observe()
 	return nil
 }

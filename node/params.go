@@ -129,17 +129,17 @@ var params = []param{
 	{name: "lazyfree-lazy-eviction", kind: kindBool, def: "yes"}, // UNLINK or DEL is what replicas hear of it
 
 	// Data types. Those of types that are not built yet are kept for them.
-	{name: "list-max-listpack-size", alias: "list-max-ziplist-size", kind: kindInt, def: "-2", min: math.MinInt32, max: math.MaxInt32, inert: inertLists},
+	{name: "list-max-listpack-size", alias: "list-max-ziplist-size", kind: kindInt, def: "-2", min: math.MinInt32, max: math.MaxInt32},
 	{name: "list-compress-depth", kind: kindInt, def: "0", max: math.MaxInt32, inert: inertLists},
-	{name: "hash-max-listpack-entries", alias: "hash-max-ziplist-entries", kind: kindInt, def: "512", max: noLimit, inert: inertHashes},
-	{name: "hash-max-listpack-value", alias: "hash-max-ziplist-value", kind: kindMemory, def: "64", max: noLimit, inert: inertHashes},
-	{name: "set-max-intset-entries", kind: kindInt, def: "512", max: noLimit, inert: inertSets},
-	{name: "set-max-listpack-entries", kind: kindInt, def: "128", max: noLimit, inert: inertSets},
-	{name: "set-max-listpack-value", kind: kindInt, def: "64", max: noLimit, inert: inertSets},
-	{name: "zset-max-listpack-entries", alias: "zset-max-ziplist-entries", kind: kindInt, def: "128", max: noLimit, inert: inertSortedSets},
-	{name: "zset-max-listpack-value", alias: "zset-max-ziplist-value", kind: kindMemory, def: "64", max: noLimit, inert: inertSortedSets},
-	{name: "stream-node-max-bytes", kind: kindMemory, def: "4kb", max: noLimit, inert: inertStreams},
-	{name: "stream-node-max-entries", kind: kindInt, def: "100", max: noLimit, inert: inertStreams},
+	{name: "hash-max-listpack-entries", alias: "hash-max-ziplist-entries", kind: kindInt, def: "512", max: noLimit},
+	{name: "hash-max-listpack-value", alias: "hash-max-ziplist-value", kind: kindMemory, def: "64", max: noLimit},
+	{name: "set-max-intset-entries", kind: kindInt, def: "512", max: noLimit},
+	{name: "set-max-listpack-entries", kind: kindInt, def: "128", max: noLimit},
+	{name: "set-max-listpack-value", kind: kindInt, def: "64", max: noLimit},
+	{name: "zset-max-listpack-entries", alias: "zset-max-ziplist-entries", kind: kindInt, def: "128", max: noLimit},
+	{name: "zset-max-listpack-value", alias: "zset-max-ziplist-value", kind: kindMemory, def: "64", max: noLimit},
+	{name: "stream-node-max-bytes", kind: kindMemory, def: "4kb", max: noLimit},
+	{name: "stream-node-max-entries", kind: kindInt, def: "100", max: noLimit},
 	{name: "hll-sparse-max-bytes", kind: kindMemory, def: "3000", max: noLimit},
 	{name: "tracking-table-max-keys", kind: kindInt, def: "1000000", max: noLimit},
 	{name: "busy-reply-threshold", alias: "lua-time-limit", kind: kindInt, def: "5000", max: noLimit, inert: "scripts are not built in this version"},
@@ -249,10 +249,6 @@ var params = []param{
 // Why a parameter is accepted and has no effect, where many share the reason.
 const (
 	inertLists      = "lists are not built in this version"
-	inertHashes     = "hashes are not built in this version"
-	inertSets       = "sets are not built in this version"
-	inertSortedSets = "sorted sets are not built in this version"
-	inertStreams    = "streams are not built in this version"
 	inertAOF        = "the append only file is not built in this version"
 	inertCluster    = "cluster mode is not built in this version"
 )

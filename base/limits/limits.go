@@ -162,6 +162,8 @@ const (
 	HLLSparseBytesDefault = 3000
 	// MaxScanCount caps the COUNT of a SCAN, so that one call holds its shard for a bounded time.
 	MaxScanCount = 100_000
+	// MaxRandomElements is how many random elements, which may repeat, one call answers.
+	MaxRandomElements = 16 * MiB
 	// MaxElementsFreedAtOnce is how many elements of a collection are freed with its key; the rest is freed in slices.
 	MaxElementsFreedAtOnce = 2048
 	// ActiveExpireBudget is how long one expiry cycle may work on a shard before it lets go of the lock.

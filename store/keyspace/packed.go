@@ -59,3 +59,21 @@ func (d *DB) fits(e Entry, n int) bool {
 	size := d.arena.Size(ref)
 	return d.alone(e) && size >= blockHead+n && size <= 2*(blockHead+n)
 }
+
+// keptScratchBytes is how big a shard's scratch buffer may stay.
+const keptScratchBytes = 64 << 10
+
+// Scratch is an empty buffer with room for n bytes, in which a packed value can be put together. It is the shard's, and good until the next call of Scratch.
+func (d *DB) Scratch(n int) []byte {
+	if sh := d.shard; cap(sh.packed) >= n {
+		return sh.packed[:0]
+	}
+	return make([]byte, 0, n)
+}
+
+// KeepScratch gives a buffer back that came of Scratch, and may have grown.
+func (d *DB) KeepScratch(b []byte) {
+	if sh := d.shard; cap(b) > cap(sh.packed) && cap(b) <= keptScratchBytes {
+		sh.packed = b[:0]
+	}
+}

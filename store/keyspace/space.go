@@ -127,6 +127,7 @@ type Shard struct {
 	// expireAt is made once, for dict.Due.
 	expireAt func(arena.Ref) int64
 	scratch  [InlineMax]byte
+	packed   []byte // what Scratch gives
 }
 
 func (sh *Shard) init(s *Space, i int) {
@@ -143,6 +144,9 @@ func (sh *Shard) init(s *Space, i int) {
 	}
 	sh.values.Init(s.arena, sh.heap, s.hasher.sum, sh.handElement)
 }
+
+// Space is what it is a part of.
+func (sh *Shard) Space() *Space { return sh.space }
 
 // Index is the shard's number.
 func (sh *Shard) Index() int { return sh.index }

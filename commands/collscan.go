@@ -1,0 +1,93 @@
+package commands
+
+import (
+	"strconv"
+
+	"github.com/larder-cache/larder/base/limits"
+	"github.com/larder-cache/larder/commands/glob"
+	"github.com/larder-cache/larder/commands/spec"
+	"github.com/larder-cache/larder/store/keyspace"
+	"github.com/larder-cache/larder/store/value"
+)
+
+// elementScan is one HSCAN, SSCAN or ZSCAN.
+type elementScan struct {
+	c        *spec.Call
+	cursor   uint64
+	count    int
+	pattern  []byte // nil: all
+	noValues bool
+	found    int
+}
+
+// scanElements answers a scan of a collection of type t: run tells what it comes to, and returns the next cursor. Errors come in Redis' order: of the cursor, the type, the options.
+func scanElements(c *spec.Call, t value.Type, run func(s *elementScan, ent keyspace.Entry) (next uint64)) {
+	cursor, ok := parseCursor(c.Args[2])
+	if !ok {
+		c.Out.Error("ERR invalid cursor")
+		return
+	}
+	ent := c.Engine.Read(c.Key(0))
+	if !ent.Found() {
+		c.Out.Array(2)
+		c.Out.BulkString("0")
+		c.Out.EmptyArray()
+		return
+	}
+	if !isType(c, ent, t) {
+		return
+	}
+	s := elementScan{c: c, cursor: cursor, count: 10}
+	if !s.parse() {
+		return
+	}
+	mark := c.Out.Defer()
+	next := run(&s, ent)
+	c.Out.SetArray(mark, s.found)
+	elements := append([]byte(nil), c.Out.Buf[mark:]...)
+	c.Out.Buf = c.Out.Buf[:mark]
+	c.Out.Array(2)
+	c.Out.Bulk(strconv.AppendUint(nil, next, 10))
+	c.Out.Buf = append(c.Out.Buf, elements...)
+}
+
+// parse reads the options; false after it has answered an error. As in Redis, a wrong value before a wrong word is what is told.
+func (s *elementScan) parse() bool {
+	c := s.c
+	opts, fit := c.Cmd.Options(nil, c.Args, 3)
+	for _, o := range opts {
+		switch o.Arg.Token {
+		case "COUNT":
+			n, ok := c.Int(o.Value)
+			if !ok {
+				return false
+			}
+			if n < 1 {
+				c.Out.Error(spec.ErrSyntax)
+				return false
+			}
+			s.count = int(min(n, limits.MaxScanCount))
+		case "MATCH":
+			if s.pattern = o.Value; string(o.Value) == "*" {
+				s.pattern = nil
+			}
+		default:
+			s.noValues = true
+		}
+	}
+	if !fit {
+		c.Out.Error(spec.ErrSyntax)
+	}
+	return fit
+}
+
+// wants reports whether an element is to be told.
+func (s *elementScan) wants(member []byte) bool {
+	return s.pattern == nil || glob.Match(s.pattern, member, false)
+}
+
+// tell answers one part of an element.
+func (s *elementScan) tell(b []byte) {
+	s.c.Out.Bulk(b)
+	s.found++
+}

@@ -1,0 +1,80 @@
+package collection
+
+import (
+	"github.com/larder-cache/larder/store/arena"
+	"github.com/larder-cache/larder/store/keyspace"
+	"github.com/larder-cache/larder/store/value"
+)
+
+// Key is a key in its database.
+type Key struct {
+	DB   *keyspace.DB
+	Hash uint64
+	Name []byte
+}
+
+// frame is what the handles of all types have. The collection is packed in lp, or rooted, or neither: there is no key yet.
+type frame struct {
+	k   Key
+	e   keyspace.Entry
+	typ value.Type
+	enc value.Encoding // of lp
+	lp  []byte         // the entry's bytes, or once edited those in the shard's scratch buffer; nil if rooted
+
+	edited   bool // lp is to be written back
+	changing bool // below the root: the walks know
+}
+
+// open fills a frame for what DB.Find has found, if anything.
+func (f *frame) open(k Key, e keyspace.Entry, t value.Type) {
+	*f = frame{k: k, e: e, typ: t}
+	if e.Found() && e.Root() == arena.Nil {
+		f.enc, f.lp = e.Encoding(), e.Packed()
+	}
+}
+
+func (f *frame) limits() *keyspace.Limits { return f.k.DB.Shard().Space().Limits() }
+
+func (f *frame) rooted() bool { return f.lp == nil && f.e.Found() }
+
+// edit lets lp be changed: it is copied to the scratch buffer, with room for some bytes more. Who then writes to lp stores what the edit returned. Without a key lp stays nil.
+func (f *frame) edit(room int) {
+	if f.edited {
+		return
+	}
+	f.edited = true
+	if f.lp != nil {
+		f.lp = append(f.k.DB.Scratch(len(f.lp)+room), f.lp...)
+	}
+}
+
+// change must be called before anything below the root changes.
+func (f *frame) change() {
+	if !f.changing {
+		f.k.DB.BeforeChange(f.e)
+		f.changing = true
+	}
+}
+
+// setRoot makes the collection a rooted one. Its packed bytes are given up.
+func (f *frame) setRoot(root arena.Ref, enc value.Encoding) {
+	f.e = f.k.DB.SetRoot(f.k.Hash, f.k.Name, f.typ, enc, root, keyspace.KeepTTL)
+	f.lp, f.edited, f.changing = nil, false, true
+}
+
+// commit writes back what was edited, or deletes the key if the collection is empty, which it reports.
+func (f *frame) commit(n int) (deleted bool) {
+	switch {
+	case n == 0:
+		return f.k.DB.Delete(f.k.Hash, f.k.Name)
+	case !f.edited:
+	case f.e.Found():
+		f.e = f.k.DB.ReplacePacked(f.e, f.k.Hash, f.enc, f.lp)
+	default:
+		f.e = f.k.DB.SetPacked(f.k.Hash, f.k.Name, f.typ, f.enc, f.lp, keyspace.NoExpiry)
+	}
+	if f.edited {
+		f.k.DB.KeepScratch(f.lp)
+	}
+	return false
+}
