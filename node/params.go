@@ -248,9 +248,9 @@ var params = []param{
 
 // Why a parameter is accepted and has no effect, where many share the reason.
 const (
-	inertLists      = "lists are not built in this version"
-	inertAOF        = "the append only file is not built in this version"
-	inertCluster    = "cluster mode is not built in this version"
+	inertLists   = "lists are not built in this version"
+	inertAOF     = "the append only file is not built in this version"
+	inertCluster = "cluster mode is not built in this version"
 )
 
 // shutdownFlags are the words of shutdown-on-sigterm, in the order in which CONFIG GET tells them.
