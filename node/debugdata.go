@@ -36,7 +36,11 @@ func (d *digest) mix(part []byte) {
 func (d *digest) value(e keyspace.Entry) {
 	var scratch [val.MaxIntLen]byte
 	d.mix(binary.BigEndian.AppendUint32(nil, uint32(e.Type())))
-	d.mix(e.String(&scratch))
+	if e.Type() == val.String {
+		d.mix(e.String(&scratch))
+	} else {
+		d.collection(e)
+	}
 	if e.ExpireAt() >= 0 {
 		d.xor([]byte("!!expire!!"))
 	}
@@ -128,9 +132,12 @@ func debugObject(n *Node, c *spec.Call, args [][]byte) {
 	})
 }
 
-// serializedLength is how many bytes a string takes in an RDB file that is not compressed: its length and itself, or a number's
-// one, two or four bytes behind a mark.
+// serializedLength is how many bytes a string or packed collection takes in an RDB file that is not compressed: its length and itself, or a number's
+// one, two or four bytes behind a mark. Of other collections it is about that: what they take in memory.
 func serializedLength(e keyspace.Entry) int {
+	if e.Root() != 0 {
+		return e.Bytes()
+	}
 	if v, ok := e.Int(); ok {
 		switch {
 		case v >= -1<<7 && v < 1<<7:
