@@ -102,7 +102,8 @@ var debugSubs = []debugSub{
 		"it is used instead of the 'key' prefix. These are not propagated to replicas."}},
 	{"protocol", 1, 1, debugProtocol, []string{" <type>", "Reply with a test value of the specified type. <type> can be: string,",
 		"integer, double, bignum, null, array, set, map, attrib, push, verbatim,", "true, false."}},
-	{"quicklist-packed-threshold", 1, 1, debugPackedThreshold, []string{" <size>", "Accepted without effect: lists are not built in this version."}},
+	{"quicklist-packed-threshold", 1, 1, debugPackedThreshold, []string{" <size>", "Sets the threshold for elements to be inserted as plain vs packed nodes",
+		"Default value is that of list-max-listpack-size, allows values up to 4GB. Setting to 0 restores to default."}},
 	{"reload", 0, -1, debugReload, []string{" [option ...]", "Save the RDB on disk and reload it back to memory. Valid <option> values:",
 		"* MERGE: conflicting keys will be loaded from RDB.", "* NOFLUSH: the existing database will not be removed before load, but",
 		"  conflicting keys make it fail.", "* NOSAVE: the database will be loaded from an existing RDB file."}},
@@ -176,11 +177,15 @@ func debugChangeReplID(n *Node, c *spec.Call, _ [][]byte) {
 
 const notInMulti = "ERR Command not allowed inside a transaction"
 
-func debugPackedThreshold(_ *Node, c *spec.Call, args [][]byte) {
-	if v, err := parseMemory(string(args[0])); err != nil || v > 1<<32 || v == 1 {
+func debugPackedThreshold(n *Node, c *spec.Call, args [][]byte) {
+	v, err := parseMemory(string(args[0]))
+	if err != nil || v > 1<<32-1<<20 {
 		c.Out.Error("ERR argument must be a memory value bigger than 1 and smaller than 4gb")
 		return
 	}
+	l := *n.space.Limits()
+	l.ListPlainFrom = int(v)
+	n.space.SetLimits(l)
 	c.Out.OK()
 }
 

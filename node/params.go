@@ -130,7 +130,7 @@ var params = []param{
 
 	// Data types. Those of types that are not built yet are kept for them.
 	{name: "list-max-listpack-size", alias: "list-max-ziplist-size", kind: kindInt, def: "-2", min: math.MinInt32, max: math.MaxInt32},
-	{name: "list-compress-depth", kind: kindInt, def: "0", max: math.MaxInt32, inert: inertLists},
+	{name: "list-compress-depth", kind: kindInt, def: "0", max: math.MaxInt32, inert: "lists are not compressed"},
 	{name: "hash-max-listpack-entries", alias: "hash-max-ziplist-entries", kind: kindInt, def: "512", max: noLimit},
 	{name: "hash-max-listpack-value", alias: "hash-max-ziplist-value", kind: kindMemory, def: "64", max: noLimit},
 	{name: "set-max-intset-entries", kind: kindInt, def: "512", max: noLimit},
@@ -248,7 +248,6 @@ var params = []param{
 
 // Why a parameter is accepted and has no effect, where many share the reason.
 const (
-	inertLists   = "lists are not built in this version"
 	inertAOF     = "the append only file is not built in this version"
 	inertCluster = "cluster mode is not built in this version"
 )

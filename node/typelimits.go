@@ -13,7 +13,7 @@ func (n *Node) applyTypeLimits() {
 		HashEntries: num("hash-max-listpack-entries"), HashValueBytes: num("hash-max-listpack-value"),
 		SetIntSetEntries: num("set-max-intset-entries"), SetEntries: num("set-max-listpack-entries"), SetValueBytes: num("set-max-listpack-value"),
 		ZSetEntries: num("zset-max-listpack-entries"), ZSetValueBytes: num("zset-max-listpack-value"),
-		ListSize: num("list-max-listpack-size"), ListCompressDepth: num("list-compress-depth"),
+		ListSize: num("list-max-listpack-size"), ListCompressDepth: num("list-compress-depth"), ListPlainFrom: n.space.Limits().ListPlainFrom,
 		StreamNodeBytes: num("stream-node-max-bytes"), StreamNodeEntries: num("stream-node-max-entries"),
 	}
 	if l != *n.space.Limits() {

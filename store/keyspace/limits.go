@@ -8,6 +8,7 @@ type Limits struct {
 	ZSetEntries, ZSetValueBytes int // zset-max-listpack-entries, -value
 	ListSize                    int // list-max-listpack-size: entries, or below zero a size class
 	ListCompressDepth           int // list-compress-depth
+	ListPlainFrom               int // DEBUG QUICKLIST-PACKED-THRESHOLD: from what length on an element has a node of its own; 0: by ListSize
 	StreamNodeBytes             int // stream-node-max-bytes
 	StreamNodeEntries           int // stream-node-max-entries
 }
