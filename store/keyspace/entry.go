@@ -167,11 +167,6 @@ func (e Entry) Root() arena.Ref {
 	return arena.Ref(e.u64(off))
 }
 
-func (e Entry) setRoot(root arena.Ref) {
-	off, _ := e.payload()
-	e.putU64(off, uint64(root))
-}
-
 // DB is the database that the entry is in.
 func (e Entry) DB() *DB { return e.db }
 
