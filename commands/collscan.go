@@ -76,9 +76,18 @@ func (s *elementScan) parse() bool {
 		}
 	}
 	if !fit {
-		c.Out.Error(spec.ErrSyntax)
+		c.Out.Error(s.misfit(len(opts)))
 	}
 	return fit
+}
+
+// misfit is the error where the options do not go on after the first few.
+func (s *elementScan) misfit(after int) string {
+	at := 3 + 2*after // of all options only NOVALUES, which fits here only if it is HSCAN's, is one word
+	if c := s.c; c.Cmd.Name != "hscan" && at < len(c.Args) && spec.EqualFold(c.Args[at], "novalues") {
+		return "ERR NOVALUES option can only be used in HSCAN"
+	}
+	return spec.ErrSyntax
 }
 
 // wants reports whether an element is to be told.

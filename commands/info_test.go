@@ -37,6 +37,7 @@ var sinceRedis70 = map[string]string{
 	"commandlog|help: new":           "of Valkey 8.1",
 	"latency|reset: tips":            "8.0 adds up what its nodes answer",
 	"delifeq: new":                   "of Valkey 9.0",
+	"sinterstore: key specs":         "7.0 has them the other way round",
 	"msetex: new":                    "of Valkey 9.1",
 }
 

@@ -164,6 +164,8 @@ const (
 	MaxScanCount = 100_000
 	// MaxRandomElements is how many random elements, which may repeat, one call answers.
 	MaxRandomElements = 16 * MiB
+	// MaxPoppedAtOnce is how many members that SPOP took one SREM propagates. Source: Redis.
+	MaxPoppedAtOnce = 1024
 	// MaxElementsFreedAtOnce is how many elements of a collection are freed with its key; the rest is freed in slices.
 	MaxElementsFreedAtOnce = 2048
 	// ActiveExpireBudget is how long one expiry cycle may work on a shard before it lets go of the lock.
