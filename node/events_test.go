@@ -17,6 +17,8 @@ var eventCommands = []string{
 	"GETEX b PXAT 1", "EXPIRE c 100", "PEXPIREAT c 99999999999999", "PERSIST c", "EXPIRE c -1", "EXPIRE nosuch 10", "RENAME d d2", "RENAMENX d2 d3", "COPY d3 d4", "MOVE d4 1", "RENAME i b", "COPY b d3 REPLACE",
 	"OBJECT ENCODING nosuch", "DUMP nosuch",
 	"EXISTS nosuch d3", "TYPE nosuch", "TTL nosuch", "TOUCH nosuch", "MGET nosuch d3", "DEL e nosuch f", "UNLINK g", "LCS nosuch d3",
+	"SADD s1 1 2 3", "SADD s1 1", "SADD s2 3 x", "SMOVE s1 s3 1", "SMOVE s3 s1 1", "SREM s2 x y", "SREM s2 3", "SPOP s1", "SPOP s1 1", "SUNIONSTORE s4 s1 nosuch", "SINTERSTORE s4 s1 s4",
+	"SDIFFSTORE b s1 nosuch", "SDIFFSTORE s4 s1 s1", "SINTER s1 nosuch", "SRANDMEMBER nosuch", "SPOP s1 9", "SPOP nosuch",
 	"FLUSHDB",
 }
 
