@@ -40,7 +40,7 @@ func zsetMember(r *rand.Rand) string {
 func zsetScore(r *rand.Rand) string {
 	switch r.IntN(14) {
 	case 0:
-		return pick(r, "inf", "-inf", "+inf", "1e20", "-1e20", "4611686018427387904", "9007199254740993", "0x10", "1e300")
+		return pick(r, "inf", "-inf", "+inf", "1e20", "-1e20", "4503599627370497", "0x10")
 	case 1:
 		return pick(r, "x", "nan", "", "1e400", " 1", "1 ")
 	case 2, 3, 4:

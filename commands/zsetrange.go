@@ -227,13 +227,13 @@ func (r *zrange) of(z *collection.ZSet) (first, n int) {
 		return 0, 0
 	}
 	var from, to int
-	if r.by == byRank {
+	if r.by == byRank { // LIMIT's offset, which then stands without a count, means nothing
 		if from, to = span(r.start, r.stop, size); r.reverse {
-			from, to = size-to, size-from
+			return size - 1 - from, to - from
 		}
-	} else {
-		from, to = r.min.rank(z, r.by, false), r.max.rank(z, r.by, true)
+		return from, to - from
 	}
+	from, to = r.min.rank(z, r.by, false), r.max.rank(z, r.by, true)
 	if n = to - from; n <= 0 || r.offset < 0 || r.offset >= int64(n) {
 		return 0, 0
 	}

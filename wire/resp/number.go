@@ -153,7 +153,7 @@ func equalFold(b []byte, lower string) bool {
 }
 
 // AppendDouble appends a double as replies show it since Redis 7.2 and in Valkey: the fewest digits that read back as the same number
-// (7.0 printed %.17g), integers below 2^62 in full, "inf", "-inf", "nan", "-0". Redis' Grisu2 misses the fewest digits for a few numbers
+// (7.0 printed %.17g), integers up to 2^62 in full, "inf", "-inf", "nan", "-0". Redis' Grisu2 misses the fewest digits for a few numbers
 // in a thousand and prints one or two more; that is not copied.
 func AppendDouble(dst []byte, f float64) []byte {
 	switch {
@@ -165,7 +165,7 @@ func AppendDouble(dst []byte, f float64) []byte {
 		return append(dst, "-inf"...)
 	case f == 0 && math.Signbit(f):
 		return append(dst, "-0"...)
-	case math.Abs(f) < 1<<62 && f == math.Trunc(f):
+	case math.Abs(f) <= 1<<62 && f == math.Trunc(f):
 		return strconv.AppendInt(dst, int64(f), 10)
 	}
 	return appendShortest(dst, f)
