@@ -264,7 +264,11 @@ func spopMany(c *spec.Call) {
 	changed(c, k, eventSet, "spop")
 	c.Engine.Notify(eventGeneric, "del", k)
 	c.Engine.Dirty(int(size) - 1)
-	c.Engine.Propagate(wordUnlink, k.Name)
+	word := wordUnlink
+	if !c.Engine.LazyDel() {
+		word = wordDel
+	}
+	c.Engine.Propagate(word, k.Name)
 }
 
 // popSome answers and removes n members, fewer than there are. It is propagated as what was taken, some at a time: another node would take others.

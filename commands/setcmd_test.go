@@ -279,6 +279,21 @@ func TestSetEncodings(t *testing.T) {
 	encoding("big", "listpack")
 }
 
+// TestPoppedWhole: a set that SPOP takes as a whole is told as lazyfree-lazy-server-del wants it.
+func TestPoppedWhole(t *testing.T) {
+	s := enginetest.New(t, enginetest.Start)
+	c := s.Client()
+	for lazy, want := range map[bool]string{true: "UNLINK s", false: "DEL s"} {
+		s.Engine.SetLazyDel(lazy)
+		c.Do("SADD s 1 2")
+		s.Journal()
+		c.Do("SPOP s 2")
+		if got := s.Journal(); !slices.Equal(got, []string{want}) {
+			t.Errorf("lazy %v: %q", lazy, got)
+		}
+	}
+}
+
 // TestPopped: SPOP takes each member once, leaves the others, and is propagated as what it took.
 func TestPopped(t *testing.T) {
 	s := enginetest.New(t, enginetest.Start)

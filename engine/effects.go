@@ -274,6 +274,9 @@ func (x *Executor) FlushedDB(db int) {
 	}
 }
 
+// LazyDel implements spec.Engine.
+func (x *Executor) LazyDel() bool { return !x.e.eagerDel.Load() }
+
 // HLLSparseMost implements spec.Engine.
 func (x *Executor) HLLSparseMost() int { return int(x.e.hllSparse.Load()) }
 

@@ -95,6 +95,7 @@ type Engine struct {
 	// maxString is proto-max-bulk-len, in bytes.
 	maxString atomic.Int64
 	hllSparse atomic.Int64 // hll-sparse-max-bytes
+	eagerDel  atomic.Bool  // lazyfree-lazy-server-del no
 	// token is held by whoever waits for shards while holding some: one at a time (locks.go).
 	token sync.Mutex
 
@@ -173,6 +174,9 @@ func New(cfg Config) *Engine {
 // SetMaxString says how long, in bytes, commands may make a string (proto-max-bulk-len). Until then it is
 // limits.MaxBulkBytesDefault.
 func (e *Engine) SetMaxString(n int64) { e.maxString.Store(n) }
+
+// SetLazyDel says what is told of keys that commands delete as empty (lazyfree-lazy-server-del): UNLINK, as it is until then, or DEL.
+func (e *Engine) SetLazyDel(on bool) { e.eagerDel.Store(!on) }
 
 // SetHLLSparse says how long, in bytes, a sparse HyperLogLog may become (hll-sparse-max-bytes). Until then it is
 // limits.HLLSparseBytesDefault.

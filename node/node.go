@@ -210,6 +210,7 @@ func (n *Node) applyLimits() {
 	l := &connLimits{open: resp.DefaultLimits(), query: n.cfg.get("client-query-buffer-limit").int()}
 	l.open.MaxBulk = n.cfg.get("proto-max-bulk-len").int()
 	n.engine.SetMaxString(l.open.MaxBulk)
+	n.engine.SetLazyDel(n.cfg.get("lazyfree-lazy-server-del").bool())
 	n.engine.SetHLLSparse(n.cfg.get("hll-sparse-max-bytes").int())
 	l.open.MaxMultibulk = limits.MaxMultibulkArgs
 	l.preAuth = l.open.Unauthenticated()

@@ -125,8 +125,8 @@ var params = []param{
 	{name: "lazyfree-lazy-user-del", kind: kindBool, def: "yes", inert: "big values are always freed in slices"},
 	{name: "lazyfree-lazy-user-flush", kind: kindBool, def: "yes", inert: "databases are always freed in slices"},
 	{name: "lazyfree-lazy-expire", kind: kindBool, def: "yes", inert: "big values are always freed in slices"},
-	{name: "lazyfree-lazy-server-del", kind: kindBool, def: "yes", inert: "big values are always freed in slices"},
-	{name: "lazyfree-lazy-eviction", kind: kindBool, def: "yes"}, // UNLINK or DEL is what replicas hear of it
+	{name: "lazyfree-lazy-server-del", kind: kindBool, def: "yes"}, // what SPOP is told as; big values are always freed in slices
+	{name: "lazyfree-lazy-eviction", kind: kindBool, def: "yes"},   // UNLINK or DEL is what replicas hear of it
 
 	// Data types. Those of types that are not built yet are kept for them.
 	{name: "list-max-listpack-size", alias: "list-max-ziplist-size", kind: kindInt, def: "-2", min: math.MinInt32, max: math.MaxInt32},

@@ -88,6 +88,8 @@ type Engine interface {
 	SharesIntegers() bool
 	// MaxString is proto-max-bulk-len, in bytes: how long a string may become.
 	MaxString() int64
+	// LazyDel is lazyfree-lazy-server-del: a key that a command empties is propagated as UNLINK, else as DEL.
+	LazyDel() bool
 	// HLLSparseMost is hll-sparse-max-bytes: how long a sparse HyperLogLog may become.
 	HLLSparseMost() int
 	// Rand is the executor's source of chance.
