@@ -2,6 +2,20 @@ package engine
 
 import "github.com/larder-cache/larder/store/keyspace"
 
+// PutBy stores a loaded key as Put does, or with shadow as PutShadow does, by fn, which is given the database and runs with the key's shard held. hash is that of the key.
+func (e *Engine) PutBy(db int, hash uint64, shadow bool, fn func(d *keyspace.DB)) {
+	i := e.Space.ShardOf(hash)
+	e.lock(i)
+	ks := e.shards[i].ks
+	ks.SetClock(e.freshClock())
+	if shadow {
+		fn(ks.Shadow(db))
+	} else {
+		fn(ks.DB(db))
+	}
+	e.unlock(i)
+}
+
 // PutShadow is Put into the shadow of a database: beside the data that is served, until SwapShadowLocked puts it in its place.
 func (e *Engine) PutShadow(db int, key, value []byte, expireAt int64) {
 	h := e.Space.Hash(key)

@@ -10,8 +10,10 @@ import (
 
 	"github.com/larder-cache/larder/base/limits"
 	"github.com/larder-cache/larder/engine"
+	"github.com/larder-cache/larder/persist/keydump"
 	"github.com/larder-cache/larder/persist/rdb"
 	"github.com/larder-cache/larder/replication"
+	"github.com/larder-cache/larder/store/collection"
 	"github.com/larder-cache/larder/store/keyspace"
 )
 
@@ -37,7 +39,7 @@ func (n *Node) Empty() bool {
 
 // Check implements replication.Data: it reads an RDB file to its end.
 func (n *Node) Check(ctx context.Context, r io.Reader) error {
-	return n.readRDB(ctx, r, func(ev *rdb.Event) error { return n.loadable(ev) })
+	return n.readRDB(ctx, r, func(_ *rdb.Reader, ev *rdb.Event) error { return n.loadable(ev) })
 }
 
 // Load implements replication.Data.
@@ -47,7 +49,7 @@ func (n *Node) Load(ctx context.Context, r io.Reader, size int64, beside bool) (
 		return n.loadBeside(ctx, r)
 	}
 	n.dropAll()
-	l, err := n.load(ctx, r, sink{put: n.engine.Put})
+	l, err := n.load(ctx, r, sink{})
 	if err != nil {
 		n.dropAll() // half a data set is worse than none
 	}
@@ -57,7 +59,7 @@ func (n *Node) Load(ctx context.Context, r io.Reader, size int64, beside bool) (
 // loadBeside loads beside the data that is there; Commit puts the new in the place of the old.
 func (n *Node) loadBeside(ctx context.Context, r io.Reader) (replication.Loaded, error) {
 	n.engine.DropShadow()
-	l, err := n.load(ctx, r, sink{put: n.engine.PutShadow})
+	l, err := n.load(ctx, r, sink{shadow: true})
 	if err != nil {
 		n.engine.DropShadow()
 	}
@@ -74,6 +76,7 @@ func (n *Node) dropAll() {
 // loaded is what a snapshot said of itself.
 type loaded struct {
 	keys, expired int64
+	empty         int64 // collections without elements, which were left out
 	replID        string
 	replOffset    int64
 	streamDB      int
@@ -81,7 +84,7 @@ type loaded struct {
 
 // sink takes what a snapshot holds.
 type sink struct {
-	put func(db int, key, value []byte, expireAt int64)
+	shadow bool // beside the data that is there
 	// expired is told of a key that is left out because its time is over, and what the snapshot has said so far; may be nil.
 	expired func(l *loaded, db int, key []byte)
 }
@@ -91,7 +94,8 @@ func (n *Node) load(ctx context.Context, in io.Reader, to sink) (loaded, error) 
 	out := loaded{replOffset: -1}
 	keepExpired := n.engine.Gate()&engine.GateReplica != 0
 	slow := delay{n: n, param: "key-load-delay"}
-	err := n.readRDB(ctx, in, func(ev *rdb.Event) error {
+	var collections collection.Loader
+	err := n.readRDB(ctx, in, func(r *rdb.Reader, ev *rdb.Event) error {
 		if err := n.loadable(ev); err != nil {
 			return err
 		}
@@ -100,7 +104,12 @@ func (n *Node) load(ctx context.Context, in io.Reader, to sink) (loaded, error) 
 			out.aux(ev.Aux)
 			n.noteUsed(ev.Aux)
 		case rdb.EventKey:
-			n.loadKey(&out, ev, keepExpired, to)
+			if n.leaveOut(&out, ev, keepExpired, to) {
+				return nil
+			}
+			if err := n.loadKey(&out, r, ev, &collections, to); err != nil {
+				return err
+			}
 			return slow.key(ctx)
 		}
 		return nil
@@ -120,9 +129,9 @@ func (n *Node) noteUsed(a rdb.Aux) {
 }
 
 // readRDB gives an RDB file's parts to fn, until it fails or the file ends.
-func (n *Node) readRDB(ctx context.Context, in io.Reader, fn func(*rdb.Event) error) error {
+func (n *Node) readRDB(ctx context.Context, in io.Reader, fn func(*rdb.Reader, *rdb.Event) error) error {
 	// Packed encodings are looked into when asked for: what a client restores is always.
-	r := rdb.NewReader(in, rdb.ReaderOptions{SkipChecksum: !n.cfg.get("rdbchecksum").bool() || n.debug.skipChecksum.Load(), Deep: n.cfg.get("sanitize-dump-payload").string() == "yes"})
+	r := rdb.NewReader(in, rdb.ReaderOptions{SkipChecksum: !n.cfg.get("rdbchecksum").bool() || n.debug.skipChecksum.Load(), Deep: n.cfg.get("sanitize-dump-payload").string() == "yes", Elements: true})
 	for {
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -133,7 +142,7 @@ func (n *Node) readRDB(ctx context.Context, in io.Reader, fn func(*rdb.Event) er
 		}
 		n.progress.loaded.Store(r.Offset())
 		if err == nil {
-			err = fn(&ev)
+			err = fn(r, &ev)
 		}
 		if err != nil {
 			return err
@@ -148,7 +157,7 @@ func (n *Node) loadable(ev *rdb.Event) error {
 		return errors.New("the snapshot holds a library of functions, which this version of larder-server does not have yet")
 	case ev.Kind == rdb.EventModuleAux:
 		return fmt.Errorf("the snapshot holds data of the module %q, which larder-server does not have", ev.Module)
-	case ev.Kind == rdb.EventKey && ev.Value.Type != rdb.TypeString:
+	case ev.Kind == rdb.EventKey && ev.Value.Type != rdb.TypeString && !keydump.Loads(&ev.Value):
 		return fmt.Errorf("the key %q is a %s, a type that this version of larder-server does not have yet", clipKey(ev.Key), ev.Value.Type.Kind())
 	case ev.Kind == rdb.EventKey && len(ev.Key) > limits.MaxKeyBytes:
 		return errors.New("the snapshot has a key of more than 4 GiB - 1, which is the most that larder-server can hold")
@@ -173,19 +182,58 @@ func (l *loaded) aux(a rdb.Aux) {
 	}
 }
 
-func (n *Node) loadKey(out *loaded, ev *rdb.Event, keepExpired bool, to sink) {
+// leaveOut reports whether a key's time is over, which is then told.
+func (n *Node) leaveOut(out *loaded, ev *rdb.Event, keepExpired bool, to sink) bool {
+	if at := ev.Meta.ExpireAtMs; at == 0 || keepExpired || at >= n.clock.Now().UnixMilli() {
+		return false
+	}
+	out.expired++
+	if to.expired != nil {
+		to.expired(out, ev.DB, ev.Key)
+	}
+	return true
+}
+
+// loadKey adds a key.
+func (n *Node) loadKey(out *loaded, r *rdb.Reader, ev *rdb.Event, l *collection.Loader, to sink) error {
 	expireAt := int64(keyspace.NoExpiry)
 	if ev.Meta.ExpireAtMs != 0 {
-		if expireAt = ev.Meta.ExpireAtMs; !keepExpired && expireAt < n.clock.Now().UnixMilli() {
-			out.expired++
-			if to.expired != nil {
-				to.expired(out, ev.DB, ev.Key)
-			}
-			return
-		}
+		expireAt = ev.Meta.ExpireAtMs
 	}
-	to.put(ev.DB, ev.Key, ev.Value.String, expireAt)
+	if ev.Value.Type != rdb.TypeString {
+		return n.loadCollection(out, r, ev, expireAt, l, to)
+	}
+	if to.shadow {
+		n.engine.PutShadow(ev.DB, ev.Key, ev.Value.String, expireAt)
+	} else {
+		n.engine.Put(ev.DB, ev.Key, ev.Value.String, expireAt)
+	}
 	out.keys++
+	return nil
+}
+
+// maxEmptyTold is how many keys without a value the log tells of, as Redis does.
+const maxEmptyTold = 10
+
+// loadCollection adds a key that is not a string. Its shard is held for some elements at a time.
+func (n *Node) loadCollection(out *loaded, r *rdb.Reader, ev *rdb.Event, expireAt int64, l *collection.Loader, to sink) error {
+	h := n.space.Hash(ev.Key)
+	shard := n.space.ShardOf(h)
+	hold := func(fn func()) { n.engine.WithShard(shard, func(*keyspace.Shard) { fn() }) }
+	l.Begin(n.space.Shard(shard).Values(), n.space.Limits(), hold, ev.Value.Content.Type, ev.Value.Content.Count)
+	empty, err := keydump.Load(l, r, &ev.Value)
+	switch {
+	case err != nil:
+		return err
+	case empty:
+		if out.empty++; out.empty <= maxEmptyTold {
+			n.log.Info("rdbLoadObject skipping empty key: " + string(clipKey(ev.Key)))
+		}
+		return nil
+	}
+	n.engine.PutBy(ev.DB, h, to.shadow, func(d *keyspace.DB) { l.Store(collection.Key{DB: d, Hash: h, Name: ev.Key}, expireAt) })
+	out.keys++
+	return nil
 }
 
 func clipKey(k []byte) []byte {

@@ -72,11 +72,15 @@ func (n *Node) loadFile(path string, expired func(l *loaded, db int, key []byte)
 	begin := n.clock.MonoNanos()
 	n.progress.begin(n.clock.Now().Unix(), size)
 	n.log.Info("Loading DB in memory from " + path)
-	l, err := n.load(ctx, f, sink{put: n.engine.Put, expired: expired})
+	l, err := n.load(ctx, f, sink{expired: expired})
 	if err != nil {
 		return l, err
 	}
-	n.log.Info(fmt.Sprintf("Done loading RDB, keys loaded: %d, keys expired: %d.", l.keys, l.expired))
+	done := fmt.Sprintf("Done loading RDB, keys loaded: %d, keys expired: %d", l.keys, l.expired)
+	if l.empty > 0 {
+		done += fmt.Sprintf(", empty keys skipped: %d", l.empty)
+	}
+	n.log.Info(done + ".")
 	n.log.Info(fmt.Sprintf("DB loaded from disk: %.3f seconds", clock.SinceMono(n.clock, begin).Seconds()))
 	return l, nil
 }

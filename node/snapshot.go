@@ -102,7 +102,7 @@ func (s *snapshot) shard(ctx context.Context, out *rdb.Writer, i int) error {
 		if err := s.step(ctx, out, i, func(held int) { done = s.walk.Step(i, held, walkBudget, s.batch.add) }); err != nil {
 			return err
 		}
-		if s.crowded() && s.batch.long == nil { // a long value's pieces follow each other
+		if s.crowded() && !s.batch.within() { // a value's pieces follow each other
 			if err := s.drain(ctx, out); err != nil {
 				return err
 			}
@@ -159,6 +159,7 @@ type itemBatch struct {
 	buf   []byte
 	items []copiedItem
 	long  []byte // a value that comes in several items, so far
+	open  bool   // a rooted value was begun, and not all of it has come
 	err   error  // an item that cannot be written
 }
 
@@ -168,23 +169,30 @@ type copiedItem struct {
 	keyEnd        int
 	start, end    int
 	offset, total int
+	typ           types.Type
+	enc           types.Encoding
+	rooted        bool
+	count         int // of a rooted value: elements, or of a list nodes
+	fieldTTL      bool
+	first, last   bool // of its value
 }
 
 func (b *itemBatch) reset() { b.buf, b.items = b.buf[:0], b.items[:0] }
 
-// errCollections is what a save fails with as long as persist/rdb writes nothing but strings.
-var errCollections = errors.New("node: saving lists, sets, hashes, sorted sets and streams is not built yet")
+// errStreams is what a save fails with as long as nothing can hold streams.
+var errStreams = errors.New("node: saving streams is not built yet")
 
 func (b *itemBatch) add(it *keyspace.Item) {
-	if it.Type != types.String {
-		b.err = errCollections
+	if it.Type == types.Stream {
+		b.err = errStreams
 		return
 	}
 	start := len(b.buf)
 	b.buf = append(b.buf, it.Key...)
 	keyEnd := len(b.buf)
 	b.buf = append(b.buf, it.Value...)
-	b.items = append(b.items, copiedItem{db: it.DB, expireAt: it.ExpireAt, start: start, keyEnd: keyEnd, end: len(b.buf), offset: it.Offset, total: it.Total})
+	b.items = append(b.items, copiedItem{db: it.DB, expireAt: it.ExpireAt, start: start, keyEnd: keyEnd, end: len(b.buf), offset: it.Offset, total: it.Total,
+		typ: it.Type, enc: it.Encoding, rooted: it.Rooted, count: it.Count, fieldTTL: it.FieldTTL, first: it.First(), last: it.Last()})
 }
 
 // value is an item's value, false while pieces of it are to come.
@@ -204,7 +212,13 @@ func (b *itemBatch) value(it *copiedItem) (val []byte, whole bool) {
 	return val, true
 }
 
+// within reports whether the last item did not end its value.
+func (b *itemBatch) within() bool { return b.long != nil || b.open }
+
 func (b *itemBatch) unfinished() error {
+	if b.open {
+		return errs.Bugf("a snapshot's collection ended early")
+	}
 	if b.long != nil {
 		return errs.Bugf("a snapshot's value of %d bytes ended early", cap(b.long))
 	}
@@ -219,22 +233,12 @@ func (s *snapshot) write(ctx context.Context, out *rdb.Writer) error {
 	}
 	for i := range b.items {
 		it := &b.items[i]
-		val, whole := b.value(it)
-		if !whole {
-			continue
-		}
-		var meta rdb.Meta
-		if it.expireAt >= 0 {
-			meta.ExpireAtMs = max(it.expireAt, 1)
-		}
-		if it.db != s.out {
-			if err := out.SelectDB(it.db, 0, 0); err != nil {
-				return err
-			}
-			s.out = it.db
-		}
-		if err := out.String(b.buf[it.start:it.keyEnd], val, meta); err != nil {
+		written, err := s.item(out, it)
+		if err != nil {
 			return err
+		}
+		if !written {
+			continue
 		}
 		s.written.Add(1)
 		if err := s.delay.key(ctx); err != nil {
@@ -242,6 +246,55 @@ func (s *snapshot) write(ctx context.Context, out *rdb.Writer) error {
 		}
 	}
 	return nil
+}
+
+// item writes an item, or keeps it until the rest of its value has come. It reports whether a key is complete.
+func (s *snapshot) item(out *rdb.Writer, it *copiedItem) (done bool, err error) {
+	b := &s.batch
+	if it.rooted {
+		return it.last, s.rooted(out, it)
+	}
+	val, whole := b.value(it)
+	if !whole {
+		return false, nil
+	}
+	meta, err := s.before(out, it)
+	if err != nil {
+		return false, err
+	}
+	key := b.buf[it.start:it.keyEnd]
+	if it.typ == types.String {
+		return true, out.String(key, val, meta)
+	}
+	return true, out.Begin(key, rdb.Content{Type: it.typ, Encoding: it.enc, Packed: val}, meta)
+}
+
+// rooted writes some elements of a rooted value, and before the first ones the key.
+func (s *snapshot) rooted(out *rdb.Writer, it *copiedItem) error {
+	b := &s.batch
+	if it.first {
+		meta, err := s.before(out, it)
+		if err == nil {
+			err = out.Begin(b.buf[it.start:it.keyEnd], rdb.Content{Type: it.typ, Count: uint64(it.count), FieldTTL: it.fieldTTL}, meta)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	b.open = !it.last
+	return out.Chunk(b.buf[it.keyEnd:it.end])
+}
+
+// before selects a key's database, and returns what stands beside its value.
+func (s *snapshot) before(out *rdb.Writer, it *copiedItem) (meta rdb.Meta, err error) {
+	if it.expireAt >= 0 {
+		meta.ExpireAtMs = max(it.expireAt, 1)
+	}
+	if it.db != s.out {
+		err = out.SelectDB(it.db, 0, 0)
+		s.out = it.db
+	}
+	return meta, err
 }
 
 // pacer makes a walker rest while the loops are busy, so that it takes 1/limits.WalkerShare of a processor.

@@ -168,6 +168,9 @@ const (
 	MaxPoppedAtOnce = 1024
 	// MaxElementsFreedAtOnce is how many elements of a collection are freed with its key; the rest is freed in slices.
 	MaxElementsFreedAtOnce = 2048
+	// LoadBatchElements and LoadBatchBytes are about how many elements of a collection that is loaded are added under one hold of its shard's lock.
+	LoadBatchElements = 128
+	LoadBatchBytes    = 32 * KiB
 	// ActiveExpireBudget is how long one expiry cycle may work on a shard before it lets go of the lock.
 	ActiveExpireBudget = 200 * time.Microsecond
 	// DefragLockHold is how long active defragmentation holds a shard at a time.

@@ -151,25 +151,45 @@ func TestRestoreFailsTransactions(t *testing.T) {
 	}
 }
 
+// packedTwice is a hash of a listpack: a 1 a 2.
+const packedTwice = "\x10\x11\x11\x00\x00\x00\x04\x00\x81a\x02\x01\x01\x81a\x02\x02\x01\xff"
+
 // TestBadPayloads: what is wrong with a payload is told, and the key that was to be replaced stays.
 func TestBadPayloads(t *testing.T) {
 	const bad, format = "-ERR DUMP payload version or checksum are wrong", "-ERR Bad data format"
 	good := payloadOf(t, "hello")
 	body, version := good[:len(good)-10], uint16(rdb.DefaultVersion)
 	for what, c := range map[string]struct{ payload, want string }{
-		"nothing":             {"", bad},
-		"a footer alone":      {good[len(good)-10:], bad},
-		"a byte less":         {good[:len(good)-1], bad},
-		"a byte more":         {good + "x", bad},
-		"a newer version":     {seal(body, 99), bad},
-		"no value":            {seal(body[:1], version), format},
-		"a short value":       {seal(body[:3], version), format},
-		"trailing bytes":      {seal(body+"x", version), format},
-		"no such type":        {seal("\xf0"+body[1:], version), format},
-		"a huge length":       {seal("\x00\x81\x7f\xff\xff\xff\xff\xff\xff\xff", version), format},
-		"a length over bound": {seal("\x00\x80\x40\x00\x00\x00", version), format},
-		"an LZF bomb":         {seal("\x00\xc3\x01\x80\x1f\xff\xff\xff\x00", version), format},
-		"a list":              {seal("\x01\x01\x01a", version), "-ERR RESTORE of a list is not built yet: only of strings"},
+		"nothing":              {"", bad},
+		"a footer alone":       {good[len(good)-10:], bad},
+		"a byte less":          {good[:len(good)-1], bad},
+		"a byte more":          {good + "x", bad},
+		"a newer version":      {seal(body, 99), bad},
+		"no value":             {seal(body[:1], version), format},
+		"a short value":        {seal(body[:3], version), format},
+		"trailing bytes":       {seal(body+"x", version), format},
+		"no such type":         {seal("\xf0"+body[1:], version), format},
+		"a huge length":        {seal("\x00\x81\x7f\xff\xff\xff\xff\xff\xff\xff", version), format},
+		"a length over bound":  {seal("\x00\x80\x40\x00\x00\x00", version), format},
+		"an LZF bomb":          {seal("\x00\xc3\x01\x80\x1f\xff\xff\xff\x00", version), format},
+		"a stream":             {seal("\x15\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", version), "-ERR RESTORE of a stream is not built yet"},
+		"an empty list":        {seal("\x01\x00", version), format},
+		"an empty set":         {seal("\x02\x00", version), format},
+		"an empty hash":        {seal("\x04\x00", version), format},
+		"an empty sorted set":  {seal("\x05\x00", version), format},
+		"an empty listpack":    {seal("\x10\x07\x07\x00\x00\x00\x00\x00\xff", version), format},
+		"an empty intset":      {seal("\x0b\x08\x02\x00\x00\x00\x00\x00\x00\x00", version), format},
+		"empty nodes":          {seal("\x12\x01\x02\x07\x07\x00\x00\x00\x00\x00\xff", version), format},
+		"an integer twice":     {seal("\x02\x02\x011\x011", version), format},
+		"a member twice":       {seal("\x02\x03\x01a\x01b\x01a", version), format},
+		"a long member twice":  {seal("\x02\x02"+strings.Repeat("\x40\x50"+strings.Repeat("x", 80), 2), version), format},
+		"a field twice":        {seal("\x04\x02\x01a\x01b\x01a\x01c", version), format},
+		"a scored one twice":   {seal("\x05\x02"+"\x01a\x00\x00\x00\x00\x00\x00\x00\x00"+"\x01a\x00\x00\x00\x00\x00\x00\x00\x40", version), format},
+		"a packed field twice": {seal(packedTwice, version), format},
+		"no number":            {seal("\x05\x01\x01a\x00\x00\x00\x00\x00\x00\xf8\x7f", version), format},
+		"a member too few":     {seal("\x02\x02\x01a", version), format},
+		"more than claimed":    {seal("\x02\x01\x01a\x01b", version), format},
+		"a huge count":         {seal("\x02\x81\x7f\xff\xff\xff\xff\xff\xff\xff\x01a", version), format},
 	} {
 		s := newServer(t)
 		cl := s.Client()

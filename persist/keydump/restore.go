@@ -7,6 +7,7 @@ import (
 
 	"github.com/larder-cache/larder/commands/spec"
 	"github.com/larder-cache/larder/persist/rdb"
+	"github.com/larder-cache/larder/store/collection"
 	"github.com/larder-cache/larder/store/keyspace"
 )
 
@@ -82,20 +83,21 @@ func (cfg Config) restoreRun(c *spec.Call) {
 	if !ok {
 		return
 	}
-	val, ok := cfg.decode(c)
+	val, ok := cfg.decode(c, k)
 	if !ok {
 		return
 	}
 	old := k.DB.Delete(k.Hash, k.Name)
 	c.Out.OK()
 	if at != keyspace.NoExpiry && at <= c.Now && !c.Session.FromPrimary() {
+		val.drop()
 		if old {
 			tell(c, k, "del")
 			c.Engine.Propagate([]byte("UNLINK"), k.Name)
 		}
 		return
 	}
-	ent := k.DB.SetString(k.Hash, k.Name, val, at)
+	ent := val.store(k, at)
 	setAccess(c, ent, &opts)
 	if opts.replace {
 		c.Engine.Notify('n', "new", k) // what is replaced is deleted first
@@ -124,23 +126,56 @@ func deadline(c *spec.Call, opts *restoreOptions) (int64, bool) {
 	return c.Now + ttl, true
 }
 
-// decode reads the payload; false after it has answered what is wrong with it.
-func (cfg Config) decode(c *spec.Call) ([]byte, bool) {
-	val, err := rdb.ReadDumpAs(c.Args[3], rdb.ReaderOptions{
+// restored is a payload's value: a string, or a collection that a Loader has built.
+type restored struct {
+	text   []byte
+	loader *collection.Loader
+}
+
+// store gives the value to a key, which is not there.
+func (v *restored) store(k *spec.KeyRef, at int64) keyspace.Entry {
+	if v.loader == nil {
+		return k.DB.SetString(k.Hash, k.Name, v.text, at)
+	}
+	return v.loader.Store(collection.Key{DB: k.DB, Hash: k.Hash, Name: k.Name}, at)
+}
+
+// drop gives the value up.
+func (v *restored) drop() {
+	if v.loader != nil {
+		v.loader.Drop()
+	}
+}
+
+// decode reads the payload; false after it has answered what is wrong with it. The key's shard is held throughout: a command is one step for everybody else, and its payload is no longer
+// than an argument may be.
+func (cfg Config) decode(c *spec.Call, k *spec.KeyRef) (out restored, ok bool) {
+	r, val, err := rdb.OpenDump(c.Args[3], rdb.ReaderOptions{
 		Limits:       rdb.Limits{MaxStringBytes: int(c.Engine.MaxString()), MaxRawBytes: len(c.Args[3])},
 		SkipChecksum: cfg.SkipChecksum != nil && cfg.SkipChecksum(),
 		Deep:         cfg.Sanitize == nil || cfg.Sanitize(c.Session)})
+	if err == nil && val.Type == rdb.TypeString {
+		return restored{text: val.String}, true
+	}
+	if err == nil && !Loads(&val) {
+		c.Out.Error("ERR RESTORE of a " + val.Type.Kind() + " is not built yet")
+		return restored{}, false
+	}
+	empty := false
+	if err == nil {
+		out.loader = &collection.Loader{}
+		out.loader.Begin(k.DB.Values(), k.DB.Shard().Space().Limits(), func(fn func()) { fn() }, val.Content.Type, val.Content.Count)
+		empty, err = Load(out.loader, r, &val)
+	}
 	switch {
 	case errors.Is(err, rdb.ErrDumpPayload):
 		c.Out.Error(errPayload)
-	case err != nil:
+	case err != nil || empty:
 		c.Out.Error(errFormat)
-	case val.Type != rdb.TypeString:
-		c.Out.Error("ERR RESTORE of a " + val.Type.Kind() + " is not built yet: only of strings")
 	default:
-		return val.String, true
+		return out, true
 	}
-	return nil, false
+	return restored{}, false
 }
 
 // setAccess makes the key as old, or as often used, as the options say, as far as maxmemory-policy counts it.

@@ -27,6 +27,9 @@ func (d *DB) BeforeChange(e Entry) {
 // Values is what the rooted values of the shard are worked with.
 func (d *DB) Values() *value.Env { return &d.shard.values }
 
+// Values is what the rooted values of the shard are worked with.
+func (sh *Shard) Values() *value.Env { return &sh.values }
+
 // giveUp gives up what an entry has besides its own block.
 func (sh *Shard) giveUp(e Entry) {
 	if e.rooted() {

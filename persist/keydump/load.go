@@ -1,0 +1,68 @@
+package keydump
+
+import (
+	"errors"
+
+	"github.com/larder-cache/larder/persist/rdb"
+	"github.com/larder-cache/larder/store/collection"
+	"github.com/larder-cache/larder/store/value"
+)
+
+// Loads reports whether Load can build what a Reader by content has come to.
+func Loads(v *rdb.Value) bool {
+	switch v.Content.Type {
+	case value.List, value.Set, value.Hash, value.ZSet:
+		return v.Raw == nil
+	}
+	return false
+}
+
+// Load gives a collection, for which to was begun, from the Reader that has just come to it (ReaderOptions.Elements, OpenDump) to a Loader. empty says that it has
+// no elements. With an error, which is the Reader's or a *rdb.CorruptError, nothing is left in to.
+func Load(to *collection.Loader, r *rdb.Reader, v *rdb.Value) (empty bool, err error) {
+	if c := &v.Content; c.Packed != nil {
+		to.Packed(c.Encoding, c.Packed)
+	} else if err = loadElements(to, r, v.Type); err != nil {
+		to.Drop()
+		return false, err
+	}
+	if empty, err = to.End(); err == nil {
+		return empty, nil
+	}
+	to.Drop()
+	if errors.Is(err, collection.ErrDuplicate) {
+		err = &rdb.CorruptError{Offset: r.Offset(), What: err.Error() + " in a " + v.Content.Type.String()}
+	}
+	return false, err
+}
+
+// loadElements gives a value's elements.
+func loadElements(to *collection.Loader, r *rdb.Reader, t rdb.Type) error {
+	var el rdb.Element
+	for {
+		more, err := r.NextElement(&el)
+		if err != nil || !more {
+			return err
+		}
+		switch el.Kind {
+		case rdb.ElementMember:
+			to.Member(el.Name)
+		case rdb.ElementField:
+			at := el.ExpireAtMs
+			if at == 0 {
+				at = value.NoExpiry
+			}
+			to.Field(el.Name, el.Value, at)
+		case rdb.ElementScored:
+			to.Scored(el.Name, el.Score)
+		case rdb.ElementNode:
+			to.Node(el.Value)
+		case rdb.ElementItem:
+			if t == rdb.TypeList {
+				to.Item(el.Value) // as it was before lists had nodes
+			} else {
+				to.Plain(el.Value)
+			}
+		}
+	}
+}
