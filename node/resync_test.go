@@ -505,7 +505,7 @@ func TestBrokenSnapshotKeepsData(t *testing.T) {
 	flipped[len(flipped)/2] ^= 0x40
 	sized := func(b []byte, n int) string { return fmt.Sprintf("$%d\r\n%s", n, b) }
 	mark := strings.Repeat("m", 40)
-	list, err := listRDB(t)
+	stream, err := streamRDB(t)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -518,7 +518,7 @@ func TestBrokenSnapshotKeepsData(t *testing.T) {
 		"empty":                   sized(nil, 0),
 		"no length":               "$x\r\n",
 		"an error":                "-ERR no\r\n",
-		"a type that is not here": sized(list, len(list)),
+		"a type that is not here": sized(stream, len(stream)),
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := start(t)
@@ -548,11 +548,11 @@ func TestBrokenSnapshotKeepsData(t *testing.T) {
 	}
 }
 
-// listRDB is a snapshot with a list, from redis-server.
-func listRDB(t *testing.T) ([]byte, error) {
+// streamRDB is a snapshot with a stream, from redis-server.
+func streamRDB(t *testing.T) ([]byte, error) {
 	r := startRedis(t)
 	p := r.dial()
-	p.want("RPUSH l a b", "2")
+	p.want("XADD s 1-1 f v", `"1-1"`)
 	p.want("SAVE", "OK")
 	return os.ReadFile(filepath.Join(r.dir, "dump.rdb"))
 }

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,9 +22,13 @@ import (
 	"github.com/larder-cache/larder/base/invariant"
 	"github.com/larder-cache/larder/base/limits"
 	"github.com/larder-cache/larder/base/vfs"
+	"github.com/larder-cache/larder/persist/keydump"
 	"github.com/larder-cache/larder/persist/rdb"
 	"github.com/larder-cache/larder/replication"
+	"github.com/larder-cache/larder/store/intset"
 	"github.com/larder-cache/larder/store/keyspace"
+	"github.com/larder-cache/larder/store/listpack"
+	val "github.com/larder-cache/larder/store/value"
 	"github.com/larder-cache/larder/wire/resp"
 )
 
@@ -45,8 +50,7 @@ func (n *Node) freeze() frozen {
 			}
 			for pos, first := uint64(0), true; first || pos != 0; first = false {
 				pos = sh.DB(db).Scan(pos, 1000, func(e keyspace.Entry) {
-					var digits [20]byte
-					k, v := frozenItem(db, e.Key(), e.String(&digits), max(e.ExpireAt(), 0))
+					k, v := frozenItem(db, e.Key(), frozenEntry(e), max(e.ExpireAt(), 0))
 					out[k] = v
 				})
 			}
@@ -55,11 +59,80 @@ func (n *Node) freeze() frozen {
 	return out
 }
 
+// frozenEntry is a key's value as frozenValue has it.
+func frozenEntry(e keyspace.Entry) []byte {
+	var digits [20]byte
+	if e.Type() == val.String {
+		return e.String(&digits)
+	}
+	payload, err := keydump.Payload(e, false)
+	if err != nil {
+		return []byte(err.Error())
+	}
+	r, v, err := rdb.OpenDump(payload, rdb.ReaderOptions{Deep: true})
+	if err != nil {
+		return []byte(err.Error())
+	}
+	return frozenValue(r, &v)
+}
+
+// frozenValue is a value as text, the same whichever way a collection is kept.
+func frozenValue(r *rdb.Reader, v *rdb.Value) []byte {
+	if v.Type == rdb.TypeString {
+		return v.String
+	}
+	t := v.Content.Type
+	pair := t == val.Hash || t == val.ZSet
+	var words []string
+	add := func(lp []byte) {
+		var one, two [20]byte
+		for at := listpack.First(lp); at != listpack.None; at = listpack.Next(lp, at) {
+			word := string(listpack.Text(lp, at, &one))
+			if pair {
+				at = listpack.Next(lp, at)
+				word += "=" + string(listpack.Text(lp, at, &two))
+			}
+			words = append(words, word)
+		}
+	}
+	switch {
+	case v.Content.Encoding == val.IntSet:
+		for i := range intset.Len(v.Content.Packed) {
+			words = append(words, strconv.FormatInt(intset.At(v.Content.Packed, i), 10))
+		}
+	case v.Content.Packed != nil:
+		add(v.Content.Packed)
+	}
+	var el rdb.Element
+	more, err := r.NextElement(&el)
+	for ; more && err == nil; more, err = r.NextElement(&el) {
+		switch el.Kind {
+		case rdb.ElementNode:
+			add(el.Value)
+		case rdb.ElementItem:
+			words = append(words, string(el.Value))
+		case rdb.ElementField:
+			words = append(words, string(el.Name)+"="+string(el.Value))
+		case rdb.ElementScored:
+			words = append(words, string(el.Name)+"="+strconv.FormatFloat(el.Score, 'g', -1, 64))
+		default:
+			words = append(words, string(el.Name))
+		}
+	}
+	if err != nil {
+		return []byte(err.Error())
+	}
+	if t != val.List {
+		slices.Sort(words)
+	}
+	return []byte(t.String() + " " + strings.Join(words, " "))
+}
+
 // thaw reads a snapshot file as a frozen data set; a key that comes twice is a failure.
 func thaw(t *testing.T, file []byte) frozen {
 	t.Helper()
 	out := frozen{}
-	r := rdb.NewReader(bytes.NewReader(file), rdb.ReaderOptions{})
+	r := rdb.NewReader(bytes.NewReader(file), rdb.ReaderOptions{Elements: true, Deep: true})
 	for {
 		ev, err := r.Next()
 		if err == io.EOF {
@@ -72,7 +145,7 @@ func thaw(t *testing.T, file []byte) frozen {
 		if ev.Kind != rdb.EventKey {
 			continue
 		}
-		k, v := frozenItem(ev.DB, ev.Key, ev.Value.String, ev.Meta.ExpireAtMs)
+		k, v := frozenItem(ev.DB, ev.Key, frozenValue(r, &ev.Value), ev.Meta.ExpireAtMs)
 		if _, twice := out[k]; twice {
 			t.Errorf("%s comes twice", k)
 		}
