@@ -11,5 +11,7 @@
 //
 // It knows no commands, no replies and no notifications.
 //
-// Reading order: frame.go, then a file a type.
+// A Loader builds collections for snapshots and RESTORE.
+//
+// Reading order: frame.go, then a file a type; load.go.
 package collection

@@ -135,13 +135,11 @@ func (l *Loader) takeApart(lp []byte) {
 			continue
 		}
 		at = listpack.Next(lp, at)
-		val := listpack.Text(lp, at, &text2)
 		if l.typ == value.Hash {
-			l.Field(name, val, value.NoExpiry)
-			continue
+			l.Field(name, listpack.Text(lp, at, &text2), value.NoExpiry)
+		} else {
+			l.Scored(name, packedScore(lp, at))
 		}
-		score, _ := strconv.ParseFloat(string(val), 64) // out of range is an infinity, or 0
-		l.Scored(name, score)
 	}
 }
 
@@ -332,9 +330,10 @@ func (l *Loader) packInts() {
 // appendScore appends a score to a listpack: as an integer if it is one of those that Redis writes so, else as text.
 func appendScore(lp []byte, score float64) []byte {
 	var text [32]byte
+	if n, ok := wholeScore(score); ok {
+		return listpack.AppendInt(lp, n)
+	}
 	switch {
-	case math.Abs(score) < 1<<62 && score == math.Trunc(score):
-		return listpack.AppendInt(lp, int64(score))
 	case math.IsInf(score, 1):
 		return listpack.Append(lp, []byte("inf"))
 	case math.IsInf(score, -1):
