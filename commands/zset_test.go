@@ -260,3 +260,95 @@ func TestZSetsAsRedis(t *testing.T) {
 		}
 	}
 }
+
+// TestZRankWithScore: what 7.2 added.
+func TestZRankWithScore(t *testing.T) {
+	c := enginetest.New(t, enginetest.Start).Client()
+	c.Do("ZADD z 1 a 2.5 b")
+	for line, want := range map[string]string{
+		"ZRANK z b WITHSCORE": "*2\r\n:1\r\n$3\r\n2.5\r\n", "ZREVRANK z b withscore": "*2\r\n:0\r\n$3\r\n2.5\r\n", "ZRANK z x WITHSCORE": "*-1\r\n", "ZRANK none a WITHSCORE": "*-1\r\n",
+		"ZRANK z b WITHSCORES": "-ERR syntax error\r\n", "ZRANK z b WITHSCORE x": "-ERR wrong number of arguments for 'zrank' command\r\n", "ZSCAN z 0 NOSCORES": "*2\r\n$1\r\n0\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n",
+	} {
+		if got := string(c.Raw(strings.Fields(line)...)); got != want {
+			t.Errorf("%s: %q, want %q", line, got, want)
+		}
+	}
+}
+
+// TestZScanComplete: ZSCAN of a big sorted set, a few at a time, gives every member with its score, though others come and go.
+func TestZScanComplete(t *testing.T) {
+	c := enginetest.New(t, enginetest.Start).Client()
+	for i := range 1000 {
+		c.Do(fmt.Sprintf("ZADD z %d.5 m%d", i, i))
+	}
+	seen, cursor := map[string]string{}, "0"
+	for rounds := 0; ; rounds++ {
+		v := c.Value("ZSCAN", "z", cursor, "COUNT", "20")
+		for pair := range slices.Chunk(v.Elems[1].Elems, 2) {
+			seen[string(pair[0].Str)] = string(pair[1].Str)
+		}
+		c.Do(fmt.Sprintf("ZADD z 1 new%d", rounds))
+		c.Do(fmt.Sprintf("ZREM z new%d", rounds-30))
+		if cursor = string(v.Elems[0].Str); cursor == "0" {
+			break
+		}
+	}
+	for i := range 1000 {
+		if got := seen[fmt.Sprint("m", i)]; got != fmt.Sprint(i)+".5" {
+			t.Fatalf("m%d: %q", i, got)
+		}
+	}
+}
+
+// TestZSetScoresScanned: how ZSCAN writes scores depends on the encoding, as in Valkey.
+func TestZSetScoresScanned(t *testing.T) {
+	s := enginetest.New(t, enginetest.Start)
+	c := s.Client()
+	for _, want := range []string{`"a" "0.1" "b" "100000000000000000"`, `"a" "0.10000000000000001" "b" "1e+17"`} {
+		c.Do("DEL z")
+		c.Do("ZADD z 0.1 a 1e17 b")
+		both := c.Value("ZSCAN", "z", "0").Elems[1].Elems
+		if string(both[0].Str) == "b" {
+			both[0], both[1], both[2], both[3] = both[2], both[3], both[0], both[1]
+		}
+		if got := fmt.Sprintf("%q %q %q %q", both[0].Str, both[1].Str, both[2].Str, both[3].Str); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+		l := keyspace.DefaultLimits()
+		l.ZSetEntries = 0
+		s.Engine.Space.SetLimits(l)
+	}
+}
+
+// TestZSetsPropagated: what of sorted sets' commands is journaled, and which events they have.
+func TestZSetsPropagated(t *testing.T) {
+	s := enginetest.New(t, enginetest.Start)
+	c := s.Client()
+	for _, step := range []struct{ line, journal, events string }{
+		{"ZADD z 1 a 2 b 3 c", "ZADD z 1 a 2 b 3 c", "z zadd 0 z"},
+		{"ZADD z 1 a 2 b 3 c", "", ""},
+		{"ZADD none XX 1 a", "", ""},
+		{"ZADD z GT 0 a", "", ""},
+		{"ZINCRBY z 2 a", "ZINCRBY z 2 a", "z zincr 0 z"},
+		{"ZINCRBY z nan a", "", ""},
+		{"ZMPOP 2 none z MIN COUNT 2", "ZPOPMIN z 2", "z zpopmin 0 z"},
+		{"ZREM z x", "", ""},
+		{"ZRANGESTORE d z 0 -1", "ZRANGESTORE d z 0 -1", "z zrangestore 0 d"},
+		{"ZRANGESTORE d none 0 -1", "ZRANGESTORE d none 0 -1", "g del 0 d"},
+		{"ZRANGESTORE d none 0 -1", "", ""},
+		{"ZUNIONSTORE d 1 z WEIGHTS 2", "ZUNIONSTORE d 1 z WEIGHTS 2", "z zunionstore 0 d"},
+		{"ZDIFFSTORE d 2 z z", "ZDIFFSTORE d 2 z z", "g del 0 d"},
+		{"ZREMRANGEBYSCORE z -inf +inf", "ZREMRANGEBYSCORE z -inf +inf", "z zremrangebyscore 0 z,g del 0 z"},
+		{"ZPOPMAX z", "", ""},
+	} {
+		s.Events = nil
+		s.Journal()
+		c.Do(step.line)
+		if got := strings.Join(s.Journal(), ","); got != step.journal {
+			t.Errorf("%s: journal %q, want %q", step.line, got, step.journal)
+		}
+		if got := strings.Join(s.Events, ","); got != step.events {
+			t.Errorf("%s: events %q, want %q", step.line, got, step.events)
+		}
+	}
+}

@@ -19,6 +19,9 @@ var eventCommands = []string{
 	"EXISTS nosuch d3", "TYPE nosuch", "TTL nosuch", "TOUCH nosuch", "MGET nosuch d3", "DEL e nosuch f", "UNLINK g", "LCS nosuch d3",
 	"SADD s1 1 2 3", "SADD s1 1", "SADD s2 3 x", "SMOVE s1 s3 1", "SMOVE s3 s1 1", "SREM s2 x y", "SREM s2 3", "SPOP s1", "SPOP s1 1", "SUNIONSTORE s4 s1 nosuch", "SINTERSTORE s4 s1 s4",
 	"SDIFFSTORE b s1 nosuch", "SDIFFSTORE s4 s1 s1", "SINTER s1 nosuch", "SRANDMEMBER nosuch", "SPOP s1 9", "SPOP nosuch",
+	"ZADD z 1 a 2 b 3 c", "ZADD z 1 a", "ZADD z XX 1 x", "ZADD z GT 5 a", "ZINCRBY z 2 a", "ZRANGE z 0 -1", "ZRANGE nosuch 0 -1", "ZSCORE nosuch a", "ZREM z x", "ZREM z a", "ZRANGESTORE z2 z 0 -1",
+	"ZUNIONSTORE z2 1 z", "ZINTERSTORE z3 2 z z2", "ZDIFFSTORE z3 2 z z2", "ZRANGESTORE z2 nosuch 0 -1", "ZMPOP 2 nosuch z MIN", "ZPOPMAX z", "ZADD z 1 a 2 b 3 c", "ZREMRANGEBYRANK z 0 0",
+	"ZREMRANGEBYSCORE z (2 3", "ZREMRANGEBYLEX z - +", "ZADD z 1 a", "ZREM z a", "SET z x", "ZADD z2 1 a", "ZUNIONSTORE z 1 z2",
 	"FLUSHDB",
 }
 
