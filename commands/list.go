@@ -526,20 +526,20 @@ func lmoveRun(c *spec.Call) {
 	}
 }
 
-// move takes an element from an end of the first key's list to one of the second key's.
-func move(c *spec.Call, fromFront, toFront bool) {
+// move takes an element from an end of the first key's list to one of the second key's, and reports whether there was one.
+func move(c *spec.Call, fromFront, toFront bool) bool {
 	src, ok := listToWrite(c)
 	if !ok {
-		return
+		return false
 	}
 	if src.Len() == 0 {
 		c.Out.Null()
-		return
+		return false
 	}
 	from, to := c.Key(0), c.Key(1)
 	dst, ok := list(c, to, c.Engine.Write(to))
 	if !ok {
-		return
+		return false
 	}
 	var at collection.ListCursor
 	index := -1
@@ -566,6 +566,7 @@ func move(c *spec.Call, fromFront, toFront bool) {
 	c.Engine.Modified(to)
 	c.Engine.Notify(eventList, pushEvent(toFront), to)
 	removed(c, from, src, popEvent(fromFront), 1)
+	return true
 }
 
 const errMPopKeys = "ERR numkeys should be greater than 0"
@@ -587,26 +588,9 @@ func lmpopRun(c *spec.Call) {
 	if !ok {
 		return
 	}
-	for i := range c.Keys {
-		k := c.Key(i)
-		l, ok := list(c, k, c.Engine.Write(k))
-		if !ok {
-			return
-		}
-		if l.Len() == 0 {
-			continue
-		}
-		c.Out.Array(2)
-		c.Out.Bulk(k.Name)
-		n := pop(c, k, l, front, count)
-		word := wordRPop
-		if front {
-			word = wordLPop
-		}
-		c.Engine.Propagate(word, k.Name, decimal(int64(n)))
-		return
+	if !mpop(c, front, count) {
+		c.Out.NullArray()
 	}
-	c.Out.NullArray()
 }
 
 // mpopOptions reads LMPOP's arguments behind the keys; false after it has answered what is wrong.

@@ -122,7 +122,8 @@ type Block struct {
 	// Working: the node works for the client all the time, so that the whole of it counts as the command's.
 	Working bool
 
-	run   *suspended // the command, for when it is answered; its loop's
+	run   *suspended // the command, for when it is answered; its loop's, and whose who has claimed it
+	wait  *waiter    // of one that waits for keys (blocking.go)
 	muted bool
 }
 
@@ -203,8 +204,13 @@ func (e *Engine) Drop(x *Executor, c *Client) {
 	x.client = c
 	x.unwatch(c)
 	e.leaveAll(c)
-	if b := c.blocked.Load(); b != nil && b.claimed.CompareAndSwap(false, true) && b.OnGone != nil {
-		b.OnGone()
+	if b := c.blocked.Load(); b != nil {
+		if b.claimed.CompareAndSwap(false, true) && b.OnGone != nil {
+			b.OnGone()
+		}
+		if b.wait != nil {
+			e.stopWaiting(b.wait)
+		}
 	}
 	e.pause.mu.Lock()
 	delete(e.pause.parked, c)
@@ -452,8 +458,17 @@ func (c *Client) Unblock(b *Block, reply func(w *resp.Writer)) bool {
 	if !b.claimed.CompareAndSwap(false, true) {
 		return false
 	}
+	c.answer(b, reply)
+	return true
+}
+
+// answer is Unblock by who has claimed the block.
+func (c *Client) answer(b *Block, reply func(w *resp.Writer)) {
 	c.reg.setBlocked(c, false)
 	c.conn.Do(func() {
+		if b.wait != nil {
+			c.reg.e.stopWaiting(b.wait)
+		}
 		c.blocked.CompareAndSwap(b, nil)
 		set64(&c.info.argvMem, 0)
 		start := len(c.Out.Buf)
@@ -465,12 +480,12 @@ func (c *Client) Unblock(b *Block, reply func(w *resp.Writer)) bool {
 		c.takeFeed()
 	})
 	c.conn.Resume()
-	return true
 }
 
 // Tick ends what time ends: pauses, and blocked clients whose time is over. Package node calls it ten times a second or more.
 func (e *Engine) Tick(nowMs int64) {
 	e.endPause(nowMs)
+	e.servePostponed()
 	e.tickTracked()
 	e.clients.mu.Lock()
 	waiting := make([]*Client, 0, len(e.clients.blocked))

@@ -179,6 +179,9 @@ func (x *Executor) modified(k *spec.KeyRef, by *Client) {
 		x.noteLocal(k)
 	}
 	s := &x.e.shards[x.e.Space.ShardOf(k.Hash)]
+	if s.waiting != nil {
+		x.wakeKey(s, k)
+	}
 	if s.watchers == nil {
 		return
 	}
@@ -266,6 +269,7 @@ func (x *Executor) FlushedDB(db int) {
 	for i := range x.e.shards {
 		if x.held.has(i) {
 			x.e.shards[i].touchAll(db)
+			x.wakeFlushed(&x.e.shards[i], db)
 		}
 	}
 	x.e.forgetTracked()

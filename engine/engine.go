@@ -16,7 +16,7 @@
 //
 // A panic under a shard's lock is not recovered: the data may be half changed. It ends the process.
 //
-// Reading order: engine.go, locks.go, executor.go, effects.go, client.go, multi.go, pause.go, expire.go,
+// Reading order: engine.go, locks.go, executor.go, effects.go, client.go, multi.go, blocking.go, pause.go, expire.go,
 // evict.go with evictkey.go, evictpool.go and evictcycle.go, defrag.go; feed.go and attend.go (what clients are sent that they did not ask for) with
 // monitor.go, pubsub.go and pubsubcmd.go, notify.go, tracking.go with broadcast.go and trackingcmd.go.
 package engine
@@ -126,15 +126,17 @@ type Engine struct {
 	pubsub      pubsub
 	track       trackState
 	eviction    eviction
+	waits       waits
 }
 
 // shard is a part of the keyspace and its lock, alone on its cache lines.
 type shard struct {
 	mu       sync.Mutex
 	ks       *keyspace.Shard
-	watchers map[watchKey][]*watch // nil while no key of the shard is watched
-	local    map[watchKey]struct{} // keys to be expired by a replica itself (localexpiry.go); nil while there is none
-	tracked  *tracking.Table       // clients that have read keys for their caches; nil before there is one
+	watchers map[watchKey][]*watch   // nil while no key of the shard is watched
+	waiting  map[watchKey]*waitQueue // nil while nobody waits for a key of the shard (blocking.go)
+	local    map[watchKey]struct{}   // keys to be expired by a replica itself (localexpiry.go); nil while there is none
+	tracked  *tracking.Table         // clients that have read keys for their caches; nil before there is one
 	// untracked are tables that were given up, to be freed in slices.
 	untracked []*tracking.Table
 }

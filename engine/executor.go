@@ -58,6 +58,10 @@ type Executor struct {
 	pending map[*prefixClients]*pendingKeys // changed keys that are to be broadcast
 	request int64                           // bytes of the running command's request, if its loop tells
 
+	ready   []*waitQueue // of keys that changed, for which somebody waits (blocking.go)
+	serving bool         // a waiting command runs again
+	again   bool         // and waits on
+
 	inExec  bool
 	after   []func() // to be run when the shards are let go
 	outcome Outcome  // what the handler made of the call
@@ -88,6 +92,9 @@ func (x *Executor) BeginTurn() {
 // EndTurn publishes what the turn counted, wakes the journal's readers, and ends clients that take too much memory.
 func (x *Executor) EndTurn() {
 	x.Settle(nil)
+	if len(x.ready) > 0 {
+		x.serveLate()
+	}
 	// The arguments were in a buffer that may be given up now.
 	clear(x.keys)
 	x.call.Args, x.call.Keys = nil, nil
@@ -331,6 +338,9 @@ func (x *Executor) runLocked(c *Client, cmd *spec.Command, args [][]byte) Outcom
 		x.grown(before)
 	}
 	x.commit()
+	if len(x.ready) > 0 {
+		x.serve()
+	}
 	x.release()
 	return x.outcome
 }

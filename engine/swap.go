@@ -11,6 +11,7 @@ func (x *Executor) SwapDB(a, b int) {
 		x.swapWatched(&x.e.shards[i], a, b)
 	}
 	x.e.Space.SwapDB(a, b)
+	x.wakeSwapped(a, b)
 }
 
 // swapWatched fails the transactions of those who watch a key that is in one of two databases, which are about to be exchanged.

@@ -23,8 +23,9 @@ func infoClients(n *Node, w *infoWriter) {
 	w.int("watching_clients", t.Watching)
 	w.int("clients_in_timeout_table", t.Timeouts)
 	w.int("total_watched_keys", n.engine.WatchedKeys())
-	w.int("total_blocking_keys", 0)
-	w.int("total_blocking_keys_on_nokey", 0)
+	waited, gone := n.engine.WaitedKeys()
+	w.int("total_blocking_keys", waited)
+	w.int("total_blocking_keys_on_nokey", gone)
 }
 
 func infoStats(n *Node, w *infoWriter) {

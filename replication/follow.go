@@ -103,6 +103,7 @@ func (m *Manager) followLeft(host string, port int, fo *failover, barrier func(f
 	})
 	m.cutReplicas()
 	m.failWaiting()
+	m.Engine.FailWaiting()
 	return f
 }
 

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/larder-cache/larder/store/keyspace"
+	"github.com/larder-cache/larder/store/value"
 	"github.com/larder-cache/larder/wire/resp"
 )
 
@@ -99,6 +100,23 @@ type Engine interface {
 	// Expire deletes a key of a database that a visit through Shard or EachShard has found Expired, unless that is left to another
 	// node or time; false if it is. Within the visit, but not while the shard is being iterated over.
 	Expire(db int, name []byte) bool
+	// Wait makes the call wait for keys that do not have what it wants. It has answered nothing, and returns then: when one of the keys may
+	// have it the command runs again, from the beginning. False: the caller may not wait (MULTI, a script), and the call is to be
+	// answered as if its time were over.
+	Wait(w *Wait) bool
+}
+
+// Wait is what a call waits for.
+type Wait struct {
+	Keys []KeyRef   // among those of the call
+	Type value.Type // that one of them must have
+	// UntilMs is when a null array is answered, in ms since 1970; 0: never.
+	UntilMs int64
+	// Gone: to run again as well when a key is deleted or becomes another type (XREADGROUP).
+	Gone bool
+	// Args are what is to run in place of the call's, of the same command and with the same keys (XREAD, for which $ is now a number);
+	// nil: the call's. They are copied.
+	Args [][]byte
 }
 
 // Key is the call's i-th key.
@@ -162,6 +180,27 @@ func (c *Call) Timeout(arg []byte) (ms int64, ok bool) {
 		c.Out.Error("ERR timeout is out of range")
 	default:
 		return ms, true
+	}
+	return 0, false
+}
+
+// Seconds reads an argument as a time to wait in seconds, which may have a fraction, and gives when it is over: ms since 1970, 0 if never. False
+// after it has answered the error.
+func (c *Call) Seconds(arg []byte) (untilMs int64, ok bool) {
+	n, ok := resp.ParseLongDouble(arg)
+	if !ok {
+		c.Out.Error("ERR timeout is not a float or out of range")
+		return 0, false
+	}
+	switch ms := math.Ceil(n.Float64() * 1000); {
+	case ms < 0:
+		c.Out.Error("ERR timeout is negative")
+	case ms >= math.MaxInt64 || int64(ms) > math.MaxInt64-c.Now:
+		c.Out.Error("ERR timeout is out of range")
+	case ms > 0:
+		return c.Now + int64(ms), true
+	default:
+		return 0, true
 	}
 	return 0, false
 }
