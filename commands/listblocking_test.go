@@ -2,6 +2,8 @@ package commands_test
 
 import (
 	"bytes"
+	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -159,3 +161,127 @@ func TestBlockingEnds(t *testing.T) {
 }
 
 func decimalOf(n int64) []byte { return resp.AppendInt(nil, n) }
+
+// pair is a connection to both servers.
+type pair struct {
+	ours  *enginetest.Client
+	real  *enginetest.Peer
+	id    string // at the real server
+	waits string // the command that waits, "" if none does
+}
+
+// TestBlockingListsAsRedis compares random commands of some clients that wait and one that does not with redis-server: who is answered, when and
+// what, and what is left.
+func TestBlockingListsAsRedis(t *testing.T) {
+	s, redis := enginetest.New(t, enginetest.Start), enginetest.StartRedis(t)
+	r := rand.New(rand.NewPCG(*seed, 77))
+	connect := func() *pair {
+		p := &pair{ours: s.Client(), real: redis.Dial()}
+		p.id = fmt.Sprint(p.real.Value("CLIENT", "ID").Int)
+		return p
+	}
+	both := func(p *pair, args []string) {
+		t.Helper()
+		if ours, theirs := enginetest.Show(p.ours.Value(args...)), enginetest.Show(p.real.Value(args...)); ours != theirs {
+			t.Fatalf("%q:\n  ours %s\ntheirs %s", args, ours, theirs)
+		}
+	}
+	c, waiters := connect(), []*pair{connect(), connect(), connect(), connect(), connect()}
+	served := 0
+	check := func() {
+		t.Helper()
+		list := string(c.real.Value("CLIENT", "LIST").Str)
+		for _, w := range waiters {
+			if w.waits == "" {
+				continue
+			}
+			ours := answered(t, w.ours)
+			_, line, _ := strings.Cut("\n"+list, "\nid="+w.id+" ")
+			line, _, _ = strings.Cut(line, "\n")
+			if strings.Contains(line, " flags=b") {
+				if ours != "" {
+					t.Fatalf("%s: ours answered %s", w.waits, ours)
+				}
+				continue
+			}
+			if theirs := enginetest.Show(w.real.Reply()); ours != theirs {
+				t.Fatalf("%s:\n  ours %s\ntheirs %s", w.waits, ours, theirs)
+			}
+			w.waits = ""
+			served++
+		}
+	}
+	for range 10000 {
+		if w := waiters[r.IntN(len(waiters))]; w.waits == "" && r.IntN(3) > 0 {
+			args := randomBlocking(r)
+			w.waits = strings.Join(args, " ")
+			ours := w.ours.Raw(args...)
+			w.real.Send(args...)
+			if w.ours.Out.Buf = ours; len(ours) == 0 {
+				// What is sent next must not overtake it.
+				for tries := 0; !strings.Contains(string(c.real.Value("CLIENT", "LIST", "ID", w.id).Str), " flags=b"); tries++ {
+					if tries == 2000 {
+						t.Fatalf("%q waits, and at the real server: %s", args, c.real.Value("CLIENT", "LIST").Str)
+					}
+				}
+			} else if theirs := enginetest.Show(w.real.Reply()); answered(t, w.ours) != theirs {
+				t.Fatalf("%q:\n  ours %q\ntheirs %s", args, ours, theirs)
+			} else {
+				w.waits = ""
+			}
+			check()
+			continue
+		}
+		both(c, randomPush(r))
+		check()
+	}
+	for _, k := range listKeys {
+		both(c, []string{"TYPE", k})
+	}
+	if served < 100 {
+		t.Errorf("only %d were answered", served)
+	}
+}
+
+// randomBlocking draws a command that waits, now and then a wrong one. Of several keys redis 7.0 looks at those that changed, Valkey at all in order:
+// here only one of them changes at a time.
+func randomBlocking(r *rand.Rand) []string {
+	key := func() string { return listKeys[min(r.IntN(60)/19, 3)] }
+	side := func() string { return []string{"LEFT", "right", "RIGHT", "up"}[min(r.IntN(12)/4, r.IntN(4))] }
+	timeout := "0"
+	if r.IntN(20) == 0 {
+		timeout = []string{"-1", "-0.0001", "x", "", "nan", "-1e30", "0x", "0.0"}[r.IntN(8)]
+	}
+	switch r.IntN(6) {
+	case 0:
+		return []string{"BLPOP", key(), timeout}
+	case 1:
+		return []string{"BRPOP", key(), key(), timeout}
+	case 2, 3:
+		return []string{"BLMOVE", key(), key(), side(), side(), timeout}
+	case 4:
+		return []string{"BRPOPLPUSH", key(), key(), timeout}
+	default:
+		return append([]string{"BLMPOP", timeout, fmt.Sprint(r.IntN(3)), key(), side()}, [][]string{{}, {}, {"COUNT", "2"}, {"COUNT"}, {"COUNT", "0"}}[r.IntN(5)]...)
+	}
+}
+
+// randomPush draws a command that may end somebody's waiting.
+func randomPush(r *rand.Rand) []string {
+	key := func() string { return listKeys[r.IntN(3)] }
+	word := func() string { return fmt.Sprint(r.IntN(1000)) }
+	switch r.IntN(8) {
+	case 0:
+		return []string{"RPUSH", "d", word()}
+	case 1:
+		return []string{"RENAMENX", "d", key()}
+	case 2:
+		return []string{"COPY", "d", key()}
+	case 3, 5, 6:
+		return []string{"DEL", key(), key(), key()}
+	case 4:
+		return []string{"LPUSH", key(), word(), word()}
+	default:
+		return []string{"RPUSH", key(), word()}
+	}
+}

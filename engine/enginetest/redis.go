@@ -87,13 +87,25 @@ func (p *Peer) Raw(args ...string) []byte {
 // Value runs a command and gives its reply.
 func (p *Peer) Value(args ...string) resp.Value {
 	p.tb.Helper()
-	p.raw.Reset()
+	p.Send(args...)
+	return p.Reply()
+}
+
+// Send sends a command, the reply of which may take a while.
+func (p *Peer) Send(args ...string) {
+	p.tb.Helper()
 	if _, err := p.conn.Write(resp.AppendCommandStrings(nil, args...)); err != nil {
 		p.tb.Fatal(err)
 	}
+}
+
+// Reply waits for the reply to what was sent.
+func (p *Peer) Reply() resp.Value {
+	p.tb.Helper()
+	p.raw.Reset()
 	v, err := p.in.ReadValue()
 	if err != nil {
-		p.tb.Fatalf("redis-server on %.200q: %v", args, err)
+		p.tb.Fatalf("redis-server: %v", err)
 	}
 	return v
 }
