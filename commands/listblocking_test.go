@@ -243,8 +243,8 @@ func TestBlockingListsAsRedis(t *testing.T) {
 	}
 }
 
-// randomBlocking draws a command that waits, now and then a wrong one. Of several keys redis 7.0 looks at those that changed, Valkey at all in order:
-// here only one of them changes at a time.
+// randomBlocking draws a command that waits, now and then a wrong one. Of several keys redis 7.0 looks at the one that changed, Valkey at all in order:
+// so here each waits for one.
 func randomBlocking(r *rand.Rand) []string {
 	key := func() string { return listKeys[min(r.IntN(60)/19, 3)] }
 	side := func() string { return []string{"LEFT", "right", "RIGHT", "up"}[min(r.IntN(12)/4, r.IntN(4))] }
@@ -256,7 +256,7 @@ func randomBlocking(r *rand.Rand) []string {
 	case 0:
 		return []string{"BLPOP", key(), timeout}
 	case 1:
-		return []string{"BRPOP", key(), key(), timeout}
+		return []string{"BRPOP", key(), timeout}
 	case 2, 3:
 		return []string{"BLMOVE", key(), key(), side(), side(), timeout}
 	case 4:
@@ -268,7 +268,7 @@ func randomBlocking(r *rand.Rand) []string {
 
 // randomPush draws a command that may end somebody's waiting.
 func randomPush(r *rand.Rand) []string {
-	key := func() string { return listKeys[r.IntN(3)] }
+	key := func() string { return listKeys[r.IntN(4)] }
 	word := func() string { return fmt.Sprint(r.IntN(1000)) }
 	switch r.IntN(8) {
 	case 0:
