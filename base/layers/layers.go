@@ -56,7 +56,7 @@ func dataRows() []Row {
 		{Folder: "commands", May: []string{"commands/spec", "wire/resp", "store"}, Tests: []string{"engine", "acl", "persist/keydump"},
 			Why: "a handler is serial code over a Call; it knows no lock, socket, clock or file"},
 		{Folder: "acl", May: []string{"commands/spec", "commands/glob", "wire/resp"}, Tests: []string{"engine", "commands"}, Why: "users and rules are derived from the declarations, not from handlers"},
-		{Folder: "script", May: []string{"commands/spec"}, Why: "a script calls commands through the engine, which hands itself in"},
+		{Folder: "script", May: []string{"commands/spec", "wire/resp"}, Why: "a script calls commands through the engine, which hands itself in"},
 		{Folder: "engine", May: []string{"commands/spec", "commands/glob", "wire/resp", "wire/slot", "store", "acl", "script"}, Tests: []string{"commands"},
 			Why: "the executor is handed its command table, and its files and peers through interfaces"},
 		{Folder: "persist", May: []string{"commands/spec", "store", "wire", "engine"},

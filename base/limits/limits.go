@@ -83,6 +83,31 @@ const (
 	MaxWatchedKeys = 1024 * 1024
 )
 
+// Scripts.
+const (
+	// MaxScriptBytes is the longest source of a script or library, MaxScriptNesting how deeply it may nest (as Lua 5.1 counts it) and
+	// MaxScriptDepth the same for what Lua reads without nesting, a + b + c + …. MaxScriptConstants is how many constants a function may
+	// name: compiling takes time that grows with the square.
+	MaxScriptBytes     = 1 * MiB
+	MaxScriptNesting   = 200
+	MaxScriptDepth     = 10_000
+	MaxScriptConstants = 16 * 1024
+	// MaxScriptCalls is how deeply functions of Lua may call each other, MaxScriptRegisters how many values their variables may hold.
+	MaxScriptCalls     = 20_000
+	MaxScriptRegisters = 1024 * 1024
+	// MaxScriptArray is up to which index a table keeps its elements in an array: one store to it allocates as much.
+	MaxScriptArray = 4 * 1024 * 1024
+	// MaxScriptStringBytes is the longest string that a script can make, MaxScriptMemory what it may take beyond what was in use before.
+	MaxScriptStringBytes = MaxBulkBytesDefault
+	MaxScriptMemory      = 1 * GiB
+	// MaxEvalScripts is how many scripts that came by EVAL are kept. Source: Valkey 8.
+	MaxEvalScripts = 500
+	// LibraryLoadTimeout is how long FUNCTION LOAD may run a library. Source: Redis 7.
+	LibraryLoadTimeout = 500 * time.Millisecond
+	// MaxLibraries is how many libraries of functions a node keeps.
+	MaxLibraries = 16 * 1024
+)
+
 // What a node remembers of its commands.
 const (
 	// MaxCommandLogEntries bounds each command log whatever its max-len says; MaxCommandLogArgs and MaxCommandLogArgBytes what is

@@ -1,0 +1,78 @@
+package script
+
+import (
+	"container/list"
+
+	"github.com/larder-cache/larder/base/limits"
+)
+
+// Cached is a script of EVAL, by its SHA1.
+type Cached struct {
+	SHA    string
+	Source []byte
+	Flags  Flags
+	Code   *Function
+
+	evals *list.Element // its place among those that EVAL brought; nil after SCRIPT LOAD
+}
+
+// Cache keeps the scripts that a node has seen. Those that came by EVAL make room for others, limits.MaxEvalScripts at most; those of
+// SCRIPT LOAD stay until SCRIPT FLUSH.
+type Cache struct {
+	bySHA   map[string]*Cached
+	evals   *list.List // of *Cached, the least recently used first
+	bytes   int64
+	Evicted int64 // how many made room
+}
+
+// NewCache makes an empty one.
+func NewCache() *Cache { return &Cache{bySHA: map[string]*Cached{}, evals: list.New()} }
+
+// Get finds a script; nil if it is not there.
+func (c *Cache) Get(sha string) *Cached { return c.bySHA[sha] }
+
+// Len is how many scripts there are.
+func (c *Cache) Len() int { return len(c.bySHA) }
+
+// Bytes is what their sources and names take.
+func (c *Cache) Bytes() int64 { return c.bytes }
+
+// Add keeps a script that is not there. loaded: by SCRIPT LOAD.
+func (c *Cache) Add(s *Cached, loaded bool) {
+	if !loaded {
+		for c.evals.Len() >= limits.MaxEvalScripts {
+			c.drop(c.evals.Front().Value.(*Cached))
+			c.Evicted++
+		}
+		s.evals = c.evals.PushBack(s)
+	}
+	c.bySHA[s.SHA] = s
+	c.bytes += int64(len(s.SHA) + len(s.Source))
+}
+
+func (c *Cache) drop(s *Cached) {
+	c.evals.Remove(s.evals)
+	delete(c.bySHA, s.SHA)
+	c.bytes -= int64(len(s.SHA) + len(s.Source))
+}
+
+// Used says that a script was run.
+func (c *Cache) Used(s *Cached) {
+	if s.evals != nil {
+		c.evals.MoveToBack(s.evals)
+	}
+}
+
+// Keep says that a script is to stay: SCRIPT LOAD of one that EVAL has brought.
+func (c *Cache) Keep(s *Cached) {
+	if s.evals != nil {
+		c.evals.Remove(s.evals)
+		s.evals = nil
+	}
+}
+
+// Flush forgets all scripts; what was counted stays.
+func (c *Cache) Flush() {
+	c.bySHA, c.bytes = map[string]*Cached{}, 0
+	c.evals.Init()
+}

@@ -1,0 +1,436 @@
+package script
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	lua "github.com/yuin/gopher-lua"
+	"github.com/yuin/gopher-lua/ast"
+	"github.com/yuin/gopher-lua/parse"
+
+	"github.com/larder-cache/larder/base/limits"
+)
+
+// site is what stands on a line that an error may be about: an expression that is called, or indexed with a key, and its name in Lua's
+// words ("global 'x'").
+type site struct{ call, key, name string }
+
+// sites are those of a chunk by line.
+type sites map[int][]site
+
+// concatName is the local variable that our concatenation is in; no script can write it.
+const concatName = " concat"
+
+// compileChunk parses, checks, rewrites and compiles a chunk. If it is wrapped, the function takes what concatName is to be and returns
+// the chunk's own function.
+func compileChunk(name, source string) (proto *lua.FunctionProto, wrapped bool, lines sites, err error) {
+	if len(source) > limits.MaxScriptBytes {
+		return nil, false, nil, fmt.Errorf("%s:1: chunk is too long", name)
+	}
+	if strings.HasPrefix(source, "\x1bLua") {
+		return nil, false, nil, fmt.Errorf("%s: bad header in precompiled chunk", name)
+	}
+	stmts, err := parse.Parse(strings.NewReader(source), name)
+	if err != nil {
+		return nil, false, nil, syntaxError(name, source, err)
+	}
+	w := rewriter{sites: sites{}}
+	stmts = w.chunk(stmts)
+	if w.err != "" {
+		return nil, false, nil, fmt.Errorf("%s:%d: %s", name, w.line, w.err)
+	}
+	if w.concats {
+		stmts = wrap(stmts)
+	}
+	proto, err = compileAST(stmts, name)
+	if err != nil {
+		return nil, false, nil, syntaxError(name, source, err)
+	}
+	return proto, w.concats, w.sites, nil
+}
+
+// compileAST compiles; what the compiler panics with is an error.
+func compileAST(stmts []ast.Stmt, name string) (proto *lua.FunctionProto, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%v", r)
+		}
+	}()
+	return lua.Compile(stmts, name)
+}
+
+// wrap puts a chunk into a function that gives it concatName.
+func wrap(stmts []ast.Stmt) []ast.Stmt {
+	local := &ast.LocalAssignStmt{Names: []string{concatName}, Exprs: []ast.Expr{&ast.Comma3Expr{}}}
+	inner := &ast.FunctionExpr{ParList: &ast.ParList{HasVargs: true}, Stmts: stmts}
+	ret := &ast.ReturnStmt{Exprs: []ast.Expr{inner}}
+	for _, n := range []ast.PositionHolder{local, local.Exprs[0], inner, ret} {
+		n.SetLine(1)
+		n.SetLastLine(1)
+	}
+	return []ast.Stmt{local, ret}
+}
+
+// syntaxError words an error of the parser or compiler as Lua does.
+func syntaxError(name, source string, err error) error {
+	var pe *parse.Error
+	var ce *lua.CompileError
+	switch {
+	case errors.As(err, &pe):
+		return fmt.Errorf("%s:%d: %s", name, errorLine(pe, source), parseText(pe))
+	case errors.As(err, &ce):
+		return fmt.Errorf("%s:%d: %s", name, max(ce.Line, 1), ce.Message)
+	}
+	return fmt.Errorf("%s:1: %s", name, strings.TrimSpace(err.Error()))
+}
+
+func errorLine(pe *parse.Error, source string) int {
+	if pe.Pos.Line == parse.EOF {
+		return 1 + strings.Count(source, "\n")
+	}
+	return pe.Pos.Line
+}
+
+// parseText is the text of a syntax error: what the parser has found, if not what it wanted.
+func parseText(pe *parse.Error) string {
+	near := pe.Token
+	if pe.Pos.Line == parse.EOF {
+		near = "<eof>"
+	}
+	if len(near) > maxNear {
+		near = near[:maxNear]
+	}
+	switch msg := strings.TrimSpace(pe.Message); msg {
+	case "unterminated string":
+		return "unfinished string near '" + near + "'"
+	case "unterminated multiline string":
+		return "unfinished long string near '<eof>'"
+	case "invalid multiline comment":
+		return "unfinished long comment near '<eof>'"
+	case "invalid multiline string":
+		return "invalid long string delimiter near '" + near + "'"
+	case "illegal hexadecimal number":
+		return "malformed number near '" + near + "'"
+	case "syntax error":
+		if near == "<eof>" {
+			return "unexpected symbol near '<eof>'"
+		}
+		return "unexpected symbol near '" + near + "'"
+	default:
+		return "unexpected symbol near '" + near + "'"
+	}
+}
+
+// maxNear is how much of a token an error quotes, in bytes.
+const maxNear = 80
+
+// rewriter goes through a chunk once: it checks how deep it nests and how many constants its functions have, notes what error texts
+// need, reads numbers as Lua 5.1 does, and makes concatenations calls.
+type rewriter struct {
+	sites   sites
+	concats bool
+	err     string
+	line    int
+
+	fn *fnScope
+}
+
+// fnScope is a function that is being gone through.
+type fnScope struct {
+	outer     *fnScope
+	blocks    [][]string // names of the local variables, by block
+	constants int
+}
+
+// local reports how a name is known: "local", "upvalue" or "global".
+func (f *fnScope) local(name string) string {
+	for depth, s := 0, f; s != nil; depth, s = depth+1, s.outer {
+		for _, b := range s.blocks {
+			for _, n := range b {
+				if n == name && depth == 0 {
+					return "local"
+				}
+				if n == name {
+					return "upvalue"
+				}
+			}
+		}
+	}
+	return "global"
+}
+
+func (f *fnScope) declare(names ...string) {
+	last := len(f.blocks) - 1
+	f.blocks[last] = append(f.blocks[last], names...)
+}
+
+// depth is how deeply something stands in the source: nest as Lua's parser counts it, total as Go's stack feels it.
+type depth struct{ nest, total int }
+
+func (d depth) in() depth   { return depth{d.nest + 1, d.total + 1} }
+func (d depth) left() depth { return depth{d.nest, d.total + 1} }
+
+func (w *rewriter) fail(line int, text string) {
+	if w.err == "" {
+		w.err, w.line = text, line
+	}
+}
+
+// tooDeep stops at what nests too deeply.
+func (w *rewriter) tooDeep(d depth, line int) bool {
+	if d.nest > limits.MaxScriptNesting || d.total > limits.MaxScriptDepth {
+		w.fail(line, "chunk has too many syntax levels")
+	}
+	return w.err != ""
+}
+
+func (w *rewriter) chunk(stmts []ast.Stmt) []ast.Stmt {
+	w.fn = &fnScope{}
+	w.block(stmts, depth{})
+	return stmts
+}
+
+func (w *rewriter) block(stmts []ast.Stmt, d depth, names ...string) {
+	w.fn.blocks = append(w.fn.blocks, names)
+	w.stmts(stmts, d)
+	w.fn.blocks = w.fn.blocks[:len(w.fn.blocks)-1]
+}
+
+func (w *rewriter) stmts(stmts []ast.Stmt, d depth) {
+	for _, s := range stmts {
+		if w.tooDeep(d, s.Line()) {
+			return
+		}
+		w.stmt(s, d)
+	}
+}
+
+func (w *rewriter) stmt(s ast.Stmt, d depth) {
+	switch s := s.(type) {
+	case *ast.AssignStmt:
+		w.exprs(s.Rhs, d)
+		w.exprs(s.Lhs, d)
+	case *ast.LocalAssignStmt:
+		w.localAssign(s, d)
+	case *ast.FuncCallStmt:
+		s.Expr = w.expr(s.Expr, d)
+	case *ast.DoBlockStmt:
+		w.block(s.Stmts, d.in())
+	case *ast.WhileStmt:
+		s.Condition = w.expr(s.Condition, d)
+		w.block(s.Stmts, d.in())
+	case *ast.RepeatStmt:
+		w.fn.blocks = append(w.fn.blocks, nil)
+		w.stmts(s.Stmts, d.in())
+		s.Condition = w.expr(s.Condition, d)
+		w.fn.blocks = w.fn.blocks[:len(w.fn.blocks)-1]
+	case *ast.IfStmt:
+		w.ifStmt(s, d)
+	case *ast.NumberForStmt:
+		s.Init, s.Limit = w.expr(s.Init, d), w.expr(s.Limit, d)
+		if s.Step != nil {
+			s.Step = w.expr(s.Step, d)
+		}
+		w.block(s.Stmts, d.in(), s.Name)
+	case *ast.GenericForStmt:
+		w.exprs(s.Exprs, d)
+		w.block(s.Stmts, d.in(), s.Names...)
+	case *ast.FuncDefStmt:
+		w.funcDef(s, d)
+	case *ast.ReturnStmt:
+		w.exprs(s.Exprs, d)
+	}
+}
+
+func (w *rewriter) localAssign(s *ast.LocalAssignStmt, d depth) {
+	// The parser makes `local function f` an assignment of a function that knows its own name.
+	if len(s.Names) == 1 && len(s.Exprs) == 1 {
+		if _, ok := s.Exprs[0].(*ast.FunctionExpr); ok {
+			w.fn.declare(s.Names...)
+			w.exprs(s.Exprs, d)
+			return
+		}
+	}
+	w.exprs(s.Exprs, d)
+	w.fn.declare(s.Names...)
+}
+
+func (w *rewriter) ifStmt(s *ast.IfStmt, d depth) {
+	s.Condition = w.expr(s.Condition, d)
+	w.block(s.Then, d.in())
+	if len(s.Else) == 1 {
+		if elseif, ok := s.Else[0].(*ast.IfStmt); ok {
+			if !w.tooDeep(d.left(), elseif.Line()) {
+				w.ifStmt(elseif, d.left())
+			}
+			return
+		}
+	}
+	w.block(s.Else, d.in())
+}
+
+func (w *rewriter) funcDef(s *ast.FuncDefStmt, d depth) {
+	if s.Name.Func != nil {
+		s.Name.Func = w.expr(s.Name.Func, d)
+	}
+	if s.Name.Receiver != nil {
+		s.Name.Receiver = w.expr(s.Name.Receiver, d)
+		w.function(s.Func, d, "self")
+		return
+	}
+	w.function(s.Func, d)
+}
+
+func (w *rewriter) function(f *ast.FunctionExpr, d depth, more ...string) {
+	w.fn = &fnScope{outer: w.fn}
+	w.block(f.Stmts, d.in(), append(more, f.ParList.Names...)...)
+	w.fn = w.fn.outer
+}
+
+func (w *rewriter) exprs(list []ast.Expr, d depth) {
+	for i, e := range list {
+		list[i] = w.expr(e, d)
+	}
+}
+
+// constant counts a constant of the function: the compiler's time grows with the square of their number.
+func (w *rewriter) constant(line int) {
+	if w.fn.constants++; w.fn.constants > limits.MaxScriptConstants {
+		w.fail(line, "constant table overflow")
+	}
+}
+
+func (w *rewriter) expr(e ast.Expr, d depth) ast.Expr {
+	if e == nil || w.tooDeep(d, e.Line()) {
+		return e
+	}
+	switch e := e.(type) {
+	case *ast.NumberExpr:
+		w.constant(e.Line())
+		w.number(e)
+	case *ast.StringExpr, *ast.IdentExpr:
+		w.constant(e.Line())
+	case *ast.AttrGetExpr:
+		e.Object, e.Key = w.expr(e.Object, d.left()), w.expr(e.Key, d.in())
+		if key, ok := e.Key.(*ast.StringExpr); ok {
+			w.note(e.Line(), site{key: key.Value, name: w.name(e.Object)})
+		}
+	case *ast.TableExpr:
+		w.table(e, d)
+	case *ast.FuncCallExpr:
+		w.call(e, d)
+	case *ast.LogicalOpExpr:
+		e.Lhs, e.Rhs = w.expr(e.Lhs, d.left()), w.expr(e.Rhs, d.in())
+	case *ast.RelationalOpExpr:
+		e.Lhs, e.Rhs = w.expr(e.Lhs, d.left()), w.expr(e.Rhs, d.in())
+	case *ast.ArithmeticOpExpr:
+		e.Lhs, e.Rhs = w.expr(e.Lhs, d.left()), w.expr(e.Rhs, d.in())
+	case *ast.UnaryMinusOpExpr:
+		e.Expr = w.expr(e.Expr, d.in())
+	case *ast.UnaryNotOpExpr:
+		e.Expr = w.expr(e.Expr, d.in())
+	case *ast.UnaryLenOpExpr:
+		e.Expr = w.expr(e.Expr, d.in())
+	case *ast.FunctionExpr:
+		w.function(e, d)
+	case *ast.StringConcatOpExpr:
+		return w.concat(e, d)
+	}
+	return e
+}
+
+// number makes a number's text one that the compiler reads as Lua 5.1 does.
+func (w *rewriter) number(e *ast.NumberExpr) {
+	f, ok := parseNumber(e.Value)
+	if !ok {
+		w.fail(e.Line(), "malformed number near '"+e.Value+"'")
+		return
+	}
+	e.Value = exactNumber(f)
+}
+
+func (w *rewriter) table(e *ast.TableExpr, d depth) {
+	for _, f := range e.Fields {
+		if f.Key != nil {
+			f.Key = w.expr(f.Key, d.in())
+		}
+		f.Value = w.expr(f.Value, d.in())
+	}
+}
+
+func (w *rewriter) call(e *ast.FuncCallExpr, d depth) {
+	if e.Func != nil {
+		e.Func = w.expr(e.Func, d.left())
+		w.note(e.Line(), site{call: "call", name: w.name(e.Func)})
+	}
+	if e.Receiver != nil {
+		w.constant(e.Line())
+		e.Receiver = w.expr(e.Receiver, d.left())
+		w.note(e.Line(), site{call: "call", name: "method '" + e.Method + "'"})
+		w.note(e.Line(), site{key: e.Method, name: w.name(e.Receiver)})
+	}
+	w.exprs(e.Args, d.in())
+}
+
+// name is an expression in the words of Lua's errors, "" if it has none.
+func (w *rewriter) name(e ast.Expr) string {
+	switch e := e.(type) {
+	case *ast.IdentExpr:
+		return w.fn.local(e.Value) + " '" + e.Value + "'"
+	case *ast.AttrGetExpr:
+		if key, ok := e.Key.(*ast.StringExpr); ok {
+			return "field '" + key.Value + "'"
+		}
+		return "field '?'"
+	}
+	return ""
+}
+
+func (w *rewriter) note(line int, s site) { w.sites[line] = append(w.sites[line], s) }
+
+// maxConcat is how many strings one call concatenates: each takes a register, of which a function has 200.
+const maxConcat = 60
+
+// concat makes `a .. b .. c` a call. Lua concatenates from the right.
+func (w *rewriter) concat(e *ast.StringConcatOpExpr, d depth) ast.Expr {
+	w.concats = true
+	var parts []ast.Expr
+	for rest := ast.Expr(e); ; d = d.in() {
+		c, ok := rest.(*ast.StringConcatOpExpr)
+		if !ok || w.tooDeep(d, rest.Line()) {
+			parts = append(parts, single(w.expr(rest, d)))
+			break
+		}
+		parts = append(parts, single(w.expr(c.Lhs, d.in())))
+		rest = c.Rhs
+	}
+	out := concatCall(e.Line(), parts[max(0, len(parts)-maxConcat):])
+	for parts = parts[:max(0, len(parts)-maxConcat)]; len(parts) > 0; {
+		from := max(0, len(parts)-maxConcat+1)
+		out = concatCall(e.Line(), append(parts[from:len(parts):len(parts)], out))
+		parts = parts[:from]
+	}
+	return out
+}
+
+// single makes an expression that may have many values give one.
+func single(e ast.Expr) ast.Expr {
+	switch e := e.(type) {
+	case *ast.FuncCallExpr:
+		e.AdjustRet = true
+	case *ast.Comma3Expr:
+		e.AdjustRet = true
+	}
+	return e
+}
+
+func concatCall(line int, args []ast.Expr) *ast.FuncCallExpr {
+	fn := &ast.IdentExpr{Value: concatName}
+	c := &ast.FuncCallExpr{Func: fn, Args: args, AdjustRet: true}
+	fn.SetLine(line)
+	fn.SetLastLine(line)
+	c.SetLine(line)
+	c.SetLastLine(line)
+	return c
+}
