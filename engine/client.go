@@ -54,6 +54,7 @@ type Client struct {
 	fromPrimary   bool
 	inMulti       bool
 	noTouch       bool
+	script        bool        // whose calls a script makes
 	redirect      bool        // CLIENT CAPA redirect
 	readOnly      bool        // READONLY: reads of a replica are served, whatever redirect says
 	admin         atomic.Bool // came by the admin listener: not held back by pauses, never idle

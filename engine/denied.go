@@ -23,7 +23,9 @@ func (x *Executor) deniedBy(r *acl.Rules, c *Client, cmd *spec.Command, args [][
 func (x *Executor) denied(c *Client, cmd *spec.Command, args [][]byte, reason acl.Reason, arg int) {
 	x.turn.aclDenied[reason]++
 	d := acl.Denial{Reason: reason, Context: "toplevel", Object: cmd.FullName(), Username: c.user.Name(), NowMs: x.now()}
-	if c.multi.on || x.inExec {
+	if x.script != nil {
+		d.Context = "lua"
+	} else if c.multi.on || x.inExec {
 		d.Context = "multi"
 	}
 	if reason != acl.DeniedCommand {

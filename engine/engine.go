@@ -60,6 +60,8 @@ const (
 	GatePreImages
 	// GateAsyncLoading: new data is being loaded beside the old, which is still served.
 	GateAsyncLoading
+	// GateBusy: a script runs for longer than busy-reply-threshold. It changes outside Barrier, by the script's executor.
+	GateBusy
 )
 
 // Config is what an Engine is made of.
@@ -83,6 +85,12 @@ type Config struct {
 	RoleChanged func()
 	// Version is what HELLO tells.
 	Version string
+	// ScriptLog writes a line of a script's redis.log, at script.LogDebug to LogWarning; may be nil.
+	ScriptLog func(level int, line string)
+	// Libraries is the codec of FUNCTION DUMP and RESTORE; with none, they are refused.
+	Libraries LibraryCodec
+	// Match is glob matching, for FUNCTION LIST.
+	Match func(pattern, text []byte) bool
 	// Evicted is told of a client that was ended for its memory, as CLIENT LIST shows it; may be nil.
 	Evicted func(line string)
 }
@@ -119,7 +127,8 @@ type Engine struct {
 	hists       [histStripes]histograms
 	executors   atomic.Uint32
 	clientLimit atomic.Int64 // maxmemory-clients, bytes
-	evicting    sync.Mutex   // one at a time ends clients for their memory
+	scripts     scripting
+	evicting    sync.Mutex // one at a time ends clients for their memory
 	watchedKeys atomic.Int64
 	listening   []listening   // by command ID
 	events      atomic.Uint32 // classes of keyspace events that are wanted (notify.go)
@@ -132,6 +141,7 @@ type Engine struct {
 // shard is a part of the keyspace and its lock, alone on its cache lines.
 type shard struct {
 	mu       sync.Mutex
+	scripted bool // a busy script has it, and has let go of mu only so that others can be told (scriptbusy.go)
 	ks       *keyspace.Shard
 	watchers map[watchKey][]*watch   // nil while no key of the shard is watched
 	waiting  map[watchKey]*waitQueue // nil while nobody waits for a key of the shard (blocking.go)
@@ -139,6 +149,7 @@ type shard struct {
 	tracked  *tracking.Table         // clients that have read keys for their caches; nil before there is one
 	// untracked are tables that were given up, to be freed in slices.
 	untracked []*tracking.Table
+	_         [56]byte
 }
 
 // New makes an engine around a keyspace.
@@ -152,6 +163,7 @@ func New(cfg Config) *Engine {
 	e.SetHLLSparse(limits.HLLSparseBytesDefault)
 	e.eviction.init()
 	e.exec, e.selects = cfg.Table.Lookup([]byte("exec")), cfg.Table.Lookup([]byte("select"))
+	e.scripts.init(e)
 	e.brief = briefCommands(cfg.Table)
 	e.listening = listeningOf(cfg.Table)
 	e.pubsub.init()
@@ -240,7 +252,7 @@ func (x *Executor) ForgetChanges() (writes bool) {
 // EachShard runs fn for every shard, one after another, each under its lock, until fn says no.
 func (e *Engine) EachShard(fn func(*keyspace.Shard) bool) {
 	for i := range e.shards {
-		e.lock(i)
+		e.lockFree(i)
 		more := fn(e.shards[i].ks)
 		e.unlock(i)
 		if !more {
@@ -251,7 +263,7 @@ func (e *Engine) EachShard(fn func(*keyspace.Shard) bool) {
 
 // WithShard runs fn under the lock of one shard.
 func (e *Engine) WithShard(i int, fn func(*keyspace.Shard)) {
-	e.lock(i)
+	e.lockFree(i)
 	fn(e.shards[i].ks)
 	e.unlock(i)
 }
@@ -260,7 +272,7 @@ func (e *Engine) WithShard(i int, fn func(*keyspace.Shard)) {
 func (e *Engine) Put(db int, key, value []byte, expireAt int64) {
 	h := e.Space.Hash(key)
 	i := e.Space.ShardOf(h)
-	e.lock(i)
+	e.lockFree(i)
 	e.shards[i].ks.SetClock(e.freshClock())
 	e.shards[i].ks.DB(db).SetString(h, key, value, expireAt)
 	e.unlock(i)

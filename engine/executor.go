@@ -58,9 +58,16 @@ type Executor struct {
 	pending map[*prefixClients]*pendingKeys // changed keys that are to be broadcast
 	request int64                           // bytes of the running command's request, if its loop tells
 
-	ready   []*waitQueue // of keys that changed, for which somebody waits (blocking.go)
-	serving bool         // a waiting command runs again
-	again   bool         // and waits on
+	ready        []*waitQueue // of keys that changed, for which somebody waits (blocking.go)
+	serving      bool         // a waiting command runs again
+	again        bool         // and waits on
+	script       *scriptRun   // the script that runs
+	scripting    Client       // as whom it calls commands
+	turnHeld     bool         // it is this executor's turn to run Lua
+	fullNow      bool         // memory was full before a command that runs Lua
+	countedError bool         // the reply is an error that was counted already
+	nested       bool         // runs while another executor of its loop runs a script
+	poll         func()       // lets the loop's other connections have their say while a script is busy
 
 	inExec  bool
 	after   []func() // to be run when the shards are let go
@@ -134,12 +141,20 @@ func (x *Executor) run(c *Client, args [][]byte) Outcome {
 	}
 	pos, err := cmd.Positions(x.pos[:0], args)
 	x.pos = pos
+	if err != nil && cmd.Interprets && err != spec.ErrLongKey {
+		x.pos, err = x.pos[:0], nil // the handler says what is wrong with the number of keys
+	}
 	if err != nil {
 		// Without its keys nothing can be locked or allowed; the handlers would refuse such a call as well.
 		if cmd.BadKeys != nil && errors.Is(err, spec.ErrBadKeys) {
 			return x.reject(c, cmd, cmd.BadKeys(args))
 		}
 		return x.reject(c, cmd, "ERR "+err.Error())
+	}
+	if x.nested && !cmd.Is(spec.AllowBusy) {
+		if msg := x.e.busyText(); msg != "" {
+			return x.reject(c, cmd, msg)
+		}
 	}
 	if msg := x.refusedBefore(c, cmd, args); msg != "" {
 		return x.reject(c, cmd, msg)
@@ -248,8 +263,12 @@ func (x *Executor) refusedBefore(c *Client, cmd *spec.Command, args [][]byte) st
 	if c.multi.on && cmd.Is(spec.NoMulti) {
 		return "ERR Command not allowed inside a transaction"
 	}
-	if x.mem.ev.Limit == 0 {
+	x.fullNow = false
+	if x.mem.ev.Limit == 0 || x.nested {
 		return ""
+	}
+	if cmd.Interprets || c.multi.interprets && cmd == x.e.exec {
+		x.fullNow = x.outOfMemory(true)
 	}
 	has, _ := x.flagsOf(c, cmd)
 	needy := has&spec.DenyOOM != 0 || c.multi.on && !x.e.steering[cmd.ID()]
@@ -272,6 +291,9 @@ func (x *Executor) refusedAfter(c *Client, cmd *spec.Command, g Gate) (msg strin
 		return "", false
 	}
 	has, lacks := x.flagsOf(c, cmd)
+	if g&GateBusy != 0 && lacks&spec.AllowBusy != 0 {
+		return x.e.busyText(), false
+	}
 	if msg, park = x.redirected(c, has, g); msg != "" || park {
 		return msg, park
 	}
@@ -305,7 +327,7 @@ func (x *Executor) refusedAfter(c *Client, cmd *spec.Command, g Gate) (msg strin
 
 // pausedLink reports whether a pause holds back a command of the primary's stream, which nothing else does.
 func (x *Executor) pausedLink(c *Client, cmd *spec.Command, g Gate) bool {
-	if g&GatePauseAll != 0 {
+	if g&(GatePauseAll|GateBusy) != 0 {
 		return true
 	}
 	has, _ := x.flagsOf(c, cmd)
@@ -374,6 +396,9 @@ func (x *Executor) prepare(c *Client, cmd *spec.Command, args [][]byte) {
 
 // lockFor takes what the command's scope and keys need, and remembers it in held.
 func (x *Executor) lockFor(c *Client, cmd *spec.Command) {
+	if cmd.Interprets || c.multi.interprets && cmd == x.e.exec {
+		x.takeTurn()
+	}
 	switch {
 	case cmd == x.e.exec && c.multi.on:
 		x.lockTransaction(c)
@@ -390,25 +415,41 @@ func (x *Executor) lockFor(c *Client, cmd *spec.Command) {
 		for _, i := range x.shards {
 			x.held.add(int(i))
 		}
-		x.e.lockMany(&x.held)
+		x.lockHeld()
 	}
+}
+
+// lockHeld takes the shards that are in held.
+func (x *Executor) lockHeld() {
+	if x.turnHeld {
+		x.e.lockScript(&x.held)
+		return
+	}
+	x.e.lockMany(&x.held)
 }
 
 func (x *Executor) holdAll() {
 	x.held = fullSet(len(x.e.shards))
-	x.e.lockInOrder(&x.held)
+	if x.turnHeld {
+		x.e.lockScript(&x.held)
+	} else {
+		x.e.lockInOrder(&x.held)
+	}
 	x.turn.allShardLocks++
 }
 
 func (x *Executor) release() {
 	switch {
 	case x.held.empty():
-	case len(x.shards) == 1 && x.call.Cmd.Scope == spec.KeyShards && x.call.Cmd != x.e.exec:
+	case len(x.shards) == 1 && x.call.Cmd.Scope == spec.KeyShards && x.call.Cmd != x.e.exec && !x.turnHeld:
 		x.e.unlock(int(x.shards[0]))
 	default:
 		x.e.unlockMany(&x.held)
 	}
 	x.held = lockSet{}
+	if x.turnHeld {
+		x.giveTurn()
+	}
 	if x.after != nil {
 		x.runAfter()
 	}

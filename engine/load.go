@@ -20,7 +20,7 @@ func (e *Engine) PutBy(db int, hash uint64, shadow bool, fn func(d *keyspace.DB)
 func (e *Engine) PutShadow(db int, key, value []byte, expireAt int64) {
 	h := e.Space.Hash(key)
 	i := e.Space.ShardOf(h)
-	e.lock(i)
+	e.lockFree(i)
 	e.shards[i].ks.SetClock(e.freshClock())
 	e.shards[i].ks.Shadow(db).SetString(h, key, value, expireAt)
 	e.unlock(i)

@@ -110,11 +110,28 @@ func (e *Engine) lockInOrder(set *lockSet) {
 	e.token.Unlock()
 }
 
+// lockScript takes all shards of a set for an executor whose turn it is to run Lua, and who so has the token: it may wait for one while
+// it holds others.
+func (e *Engine) lockScript(set *lockSet) { set.each(e.lock) }
+
 func (e *Engine) unlockMany(set *lockSet) { set.each(e.unlock) }
 
 func (e *Engine) lockAll() {
 	set := fullSet(len(e.shards))
-	e.lockInOrder(&set)
+	for e.lockInOrder(&set); e.Gate()&GateBusy != 0; e.lockInOrder(&set) {
+		done := e.scripts.busyEnd()
+		e.unlockAll()
+		<-done
+	}
+}
+
+// lockFree is lock for who has no gate to look at: it waits for a busy script that has the shard.
+func (e *Engine) lockFree(i int) {
+	for e.lock(i); e.shards[i].scripted; e.lock(i) {
+		done := e.scripts.busyEnd()
+		e.unlock(i)
+		<-done
+	}
 }
 
 func (e *Engine) unlockAll() {

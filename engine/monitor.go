@@ -72,6 +72,9 @@ func appendMonitorLine(b []byte, micros int64, r *ran) []byte {
 	b = strconv.AppendInt(b, int64(r.db), 10)
 	b = append(b, ' ')
 	addr := r.client.addr()
+	if r.client.script {
+		addr = "lua"
+	}
 	if strings.HasPrefix(addr, "/") { // a unix socket
 		b = append(b, "unix:"...)
 		addr = strings.TrimSuffix(addr, ":0")

@@ -19,6 +19,7 @@ type multi struct {
 	// has and lacks are the flags that some queued command has, or has not.
 	has, lacks spec.Flag
 	queued     []queued
+	interprets bool // some queued command runs Lua
 	watched    []*watch
 }
 
@@ -92,6 +93,7 @@ func (x *Executor) queue(c *Client, cmd *spec.Command, args [][]byte) Outcome {
 	}
 	m.size += int64(size + len(args)*sliceBytes)
 	m.queued = append(m.queued, q)
+	m.interprets = m.interprets || cmd.Interprets
 	m.has, m.lacks = m.has|cmd.Flags, m.lacks|^cmd.Flags
 	if cmd == x.e.selects {
 		if db, ok := resp.ParseInt(args[1]); ok && db >= 0 && db < int64(x.e.Space.Databases()) {
@@ -127,7 +129,7 @@ func (x *Executor) lockTransaction(c *Client) {
 		x.holdAll()
 		return
 	}
-	x.e.lockMany(&x.held)
+	x.lockHeld()
 }
 
 func multiRun(c *spec.Call) {

@@ -52,6 +52,11 @@ func (x *Executor) note(cmd *spec.Command, began int64, reply []byte) {
 }
 
 func (x *Executor) failed(cmd *spec.Command, reply []byte) {
+	if x.countedError {
+		x.countedError = false
+		x.turn.of(cmd.ID()).failed++
+		return
+	}
 	x.turn.failed(cmd.ID(), reply)
 	if x.client.fromPrimary {
 		x.turn.unexpected++

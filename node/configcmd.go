@@ -205,7 +205,7 @@ func (n *Node) apply(changed map[string]bool) (string, error) {
 
 // applyQuietly is the part of apply that can't fail and takes no shard.
 func (n *Node) applyQuietly(changed map[string]bool) {
-	if changed["proto-max-bulk-len"] || changed["hll-sparse-max-bytes"] || changed["lazyfree-lazy-server-del"] || changed["client-query-buffer-limit"] || changed["client-output-buffer-limit"] {
+	if changed["proto-max-bulk-len"] || changed["hll-sparse-max-bytes"] || changed["lazyfree-lazy-server-del"] || changed["client-query-buffer-limit"] || changed["client-output-buffer-limit"] || changed["busy-reply-threshold"] {
 		n.applyLimits()
 	}
 	if changed["requirepass"] {

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -80,6 +81,7 @@ type loaded struct {
 	replID        string
 	replOffset    int64
 	streamDB      int
+	libraries     [][]byte // sources of libraries of functions
 }
 
 // sink takes what a snapshot holds.
@@ -103,6 +105,8 @@ func (n *Node) load(ctx context.Context, in io.Reader, to sink) (loaded, error) 
 		case rdb.EventAux:
 			out.aux(ev.Aux)
 			n.noteUsed(ev.Aux)
+		case rdb.EventFunction:
+			out.libraries = append(out.libraries, bytes.Clone(ev.Function))
 		case rdb.EventKey:
 			if n.leaveOut(&out, ev, keepExpired, to) {
 				return nil
@@ -116,6 +120,9 @@ func (n *Node) load(ctx context.Context, in io.Reader, to sink) (loaded, error) 
 	})
 	n.progress.lastKeys.Store(out.keys)
 	n.progress.lastExpired.Store(out.expired)
+	if err == nil {
+		err = n.engine.LoadLibraries(out.libraries)
+	}
 	return out, err
 }
 
@@ -153,8 +160,6 @@ func (n *Node) readRDB(ctx context.Context, in io.Reader, fn func(*rdb.Reader, *
 // loadable fails on what this version, or this node, can't hold.
 func (n *Node) loadable(ev *rdb.Event) error {
 	switch {
-	case ev.Kind == rdb.EventFunction:
-		return errors.New("the snapshot holds a library of functions, which this version of larder-server does not have yet")
 	case ev.Kind == rdb.EventModuleAux:
 		return fmt.Errorf("the snapshot holds data of the module %q, which larder-server does not have", ev.Module)
 	case ev.Kind == rdb.EventKey && ev.Value.Type != rdb.TypeString && !keydump.Loads(&ev.Value):

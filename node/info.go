@@ -169,7 +169,7 @@ func infoMemory(n *Node, w *infoWriter) {
 	w.bytes("total_system_memory", totalMemory())
 	w.zeros("used_memory_lua", "used_memory_vm_eval")
 	w.str("used_memory_lua_human", human(0))
-	w.zeros("used_memory_scripts_eval", "number_of_cached_scripts", "number_of_functions", "number_of_libraries", "used_memory_vm_functions", "used_memory_vm_total")
+	w.zeros("used_memory_vm_functions", "used_memory_vm_total")
 	w.str("used_memory_vm_total_human", human(0))
 	w.zeros("used_memory_functions", "used_memory_scripts")
 	w.str("used_memory_scripts_human", human(0))

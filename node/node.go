@@ -29,6 +29,7 @@ import (
 	"github.com/larder-cache/larder/base/clock"
 	"github.com/larder-cache/larder/base/limits"
 	"github.com/larder-cache/larder/commands"
+	"github.com/larder-cache/larder/commands/glob"
 	"github.com/larder-cache/larder/commands/spec"
 	"github.com/larder-cache/larder/engine"
 	"github.com/larder-cache/larder/engine/journal"
@@ -157,7 +158,7 @@ func (n *Node) buildEngine(seed uint64, rnd *mrand.Rand) (err error) {
 		Log: n.log, Version: RedisVersion, Dial: n.dialPrimary})
 	n.table, err = spec.NewTable(commands.All(), commands.CommandCommands(func() *spec.Table { return n.table }),
 		n.acl.Commands(n.aclHooks()), engine.Transactions(), n.connectionCommands(), n.repl.Commands(), n.serverCommands(),
-		keydump.Commands(n.keydumpConfig()))
+		keydump.Commands(n.keydumpConfig()), engine.ScriptCommands())
 	if err != nil {
 		return err
 	}
@@ -167,7 +168,8 @@ func (n *Node) buildEngine(seed uint64, rnd *mrand.Rand) (err error) {
 		return err
 	}
 	n.engine = engine.New(engine.Config{Space: n.space, Shards: n.space.Shards(), Journal: n.journal, Table: n.table, ACL: n.acl, Clock: n.clock,
-		Memory: n.countedMemory, Flushed: n.flushed, RoleChanged: n.roleChanged, Seed: seed, Version: RedisVersion, Evicted: n.evictedClient})
+		Memory: n.countedMemory, Flushed: n.flushed, RoleChanged: n.roleChanged, Seed: seed, Version: RedisVersion, Evicted: n.evictedClient,
+		ScriptLog: n.scriptLog, Libraries: n.libraryCodec(), Match: func(pattern, text []byte) bool { return glob.Match(pattern, text, true) }})
 	for _, r := range n.cfg.Renames() {
 		if err := n.table.Rename(r[0], r[1]); err != nil {
 			return err
@@ -212,6 +214,7 @@ func (n *Node) applyLimits() {
 	n.engine.SetMaxString(l.open.MaxBulk)
 	n.engine.SetLazyDel(n.cfg.get("lazyfree-lazy-server-del").bool())
 	n.engine.SetHLLSparse(n.cfg.get("hll-sparse-max-bytes").int())
+	n.engine.SetBusyThreshold(n.cfg.get("busy-reply-threshold").int() * int64(time.Millisecond))
 	l.open.MaxMultibulk = limits.MaxMultibulkArgs
 	l.preAuth = l.open.Unauthenticated()
 	out, _ := parseOutputLimits(n.cfg.get("client-output-buffer-limit").string()) // checked when it was set

@@ -142,7 +142,7 @@ var params = []param{
 	{name: "stream-node-max-entries", kind: kindInt, def: "100", max: noLimit},
 	{name: "hll-sparse-max-bytes", kind: kindMemory, def: "3000", max: noLimit},
 	{name: "tracking-table-max-keys", kind: kindInt, def: "1000000", max: noLimit},
-	{name: "busy-reply-threshold", alias: "lua-time-limit", kind: kindInt, def: "5000", max: noLimit, inert: "scripts are not built in this version"},
+	{name: "busy-reply-threshold", alias: "lua-time-limit", kind: kindInt, def: "5000", max: math.MaxInt32},
 
 	// Snapshots.
 	{name: "save", kind: kindSpec, def: "3600 1 300 100 60 10000", check: checkSave},

@@ -145,6 +145,10 @@ func (n *Node) beforeEnd(ctx context.Context, opt ShutdownOptions, byCron bool) 
 	for byCron && n.debug.pauseCron.Load() && ctx.Err() == nil {
 		clock.Sleep(ctx, n.clock, tickEvery)
 	}
+	if ctx.Err() == nil && opt.NoSave && n.engine.BusyScript() {
+		n.engine.AbortScript() // nothing of it is kept, so there is nothing to wait for
+		return nil
+	}
 	if ctx.Err() == nil {
 		n.engine.Pause(math.MaxInt64, false)
 		if !opt.Now {

@@ -35,8 +35,9 @@ type snapshot struct {
 	batch itemBatch
 	peak  int64 // the most bytes of pre-images that waited, of all walks
 
-	total   int64        // keys at that instant
-	written atomic.Int64 // keys so far
+	libraries [][]byte     // sources of libraries of functions, at that instant
+	total     int64        // keys at that instant
+	written   atomic.Int64 // keys so far
 }
 
 // Begin implements replication.Data. All shards are held.
@@ -47,7 +48,7 @@ func (n *Node) begin() (*snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &snapshot{n: n, walk: w, db: n.journal.SelectedDB(), used: n.usedMemory(), keep: n.journal.On(), out: -1,
+	s := &snapshot{n: n, walk: w, libraries: n.engine.LibrarySources(), db: n.journal.SelectedDB(), used: n.usedMemory(), keep: n.journal.On(), out: -1,
 		delay: delay{n: n, param: "rdb-key-save-delay"}}
 	for i := range n.space.Shards() {
 		s.total += int64(w.Keys(i))
@@ -72,6 +73,11 @@ func (s *snapshot) WriteTo(ctx context.Context, w io.Writer, version int, h repl
 	out := rdb.NewWriter(w, rdb.WriterOptions{Version: version, Compress: s.n.cfg.get("rdbcompression").bool(), Checksum: s.n.cfg.get("rdbchecksum").bool()})
 	if err := out.Header(s.aux(h, offset)); err != nil {
 		return err
+	}
+	for _, source := range s.libraries {
+		if err := out.Function(source); err != nil {
+			return err
+		}
 	}
 	for i := range s.n.space.Shards() {
 		if err := s.shard(ctx, out, i); err != nil {

@@ -148,7 +148,7 @@ func TestHostile(t *testing.T) {
 		"local t = {} t.__index = t setmetatable(t, t) return t.x":                             "loop in gettable",
 		"return string.format('%99.99f', 1/3)":                                                 "$101",
 		"return string.format('%1000d', 1)":                                                    "invalid format",
-		"return ('x'):gsub('(' , '%1')":                                                          "unfinished capture",
+		"return ('x'):gsub('(' , '%1')":                                                        "unfinished capture",
 		"return ('x'):gsub('%', '')":                                                           "malformed pattern",
 		"return ('x'):gsub('[', '')":                                                           "malformed pattern",
 		"return ('x'):find('[%')":                                                              "malformed pattern",

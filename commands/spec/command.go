@@ -161,6 +161,8 @@ type Command struct {
 	// BadKeys is what a call is answered whose keys cannot be told, because the number of them that it gives is none or is too high; nil:
 	// ErrBadKeys. The handler does not see such a call.
 	BadKeys func(args [][]byte) string
+	// Interprets says that the command runs Lua, or changes what Lua there is: one such command runs at a time.
+	Interprets bool
 	// Secrets tells which arguments of a call are shown neither in logs nor to MONITOR; nil: all may be.
 	Secrets func(args [][]byte) []int
 
