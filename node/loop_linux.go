@@ -38,6 +38,9 @@ type epollLoop struct {
 	tls    tlsBuffers         // the same for connections behind TLS
 	hot    bool               // the last wait found something at once
 	quit   bool
+	// current is the connection whose commands run, busy what the others are served with while its script is busy.
+	current *epollConn
+	busy    *busyLoop
 }
 
 // epollConn is one connection of an epollLoop. Only its loop touches it, but for the engine.Conn methods.
@@ -51,6 +54,8 @@ type epollConn struct {
 	late          bool   // in the loop's late
 	mask          uint32 // what epoll is asked for
 	gone          bool
+	inScript      bool // its script is busy, and the loop sees to the others
+	endsLater     bool // it was to end meanwhile
 	detached      atomic.Pointer[net.Conn]
 }
 
@@ -80,6 +85,7 @@ func newEpollLoop(sh *shared) (*epollLoop, error) {
 		return nil, os.NewSyscallError("eventfd", err)
 	}
 	l := &epollLoop{shared: sh, x: sh.engine.NewExecutor(), ep: ep, wakeFD: wake, conns: map[int]*epollConn{}, buf: make([]byte, limits.ReadChunkBytes)}
+	l.x.SetPoll(l.pollBusy)
 	return l, l.ctl(unix.EPOLL_CTL_ADD, wake, unix.EPOLLIN)
 }
 
@@ -308,7 +314,7 @@ func (l *epollLoop) trim() {
 		if n--; n < 0 {
 			return
 		}
-		if c.trim(now) {
+		if !c.inScript && c.trim(now) {
 			c.account(l.shared.stats)
 		}
 	}
@@ -400,7 +406,12 @@ func (c *epollConn) more() { c.run(c.in) }
 // run processes data, which is either the loop's buffer or c.in, keeps the rest and answers.
 func (c *epollConn) run(data []byte) {
 	l := c.loop
+	l.current = c
 	done, result := c.process(l.x, l.shared.limits.Load(), data)
+	if c.endsLater {
+		c.end()
+		return
+	}
 	rest := data[done:]
 	if done > 0 || len(c.in) == 0 {
 		c.keep(rest)
@@ -517,6 +528,10 @@ func (c *epollConn) ask(mask uint32) {
 // end closes the connection and forgets it.
 func (c *epollConn) end() {
 	if c.gone {
+		return
+	}
+	if c.inScript {
+		c.endsLater = true
 		return
 	}
 	c.gone = true
