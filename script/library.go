@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // Library is a library of functions.
@@ -16,7 +17,7 @@ type Library struct {
 // Libraries are those of a node, by name, and their functions. The zero value is not usable.
 type Libraries struct {
 	byName    map[string]*Library
-	functions map[string]*Registered
+	functions map[string]*Registered // by name in lower case
 }
 
 // NewLibraries makes an empty set.
@@ -37,8 +38,8 @@ func ValidName(name string) bool {
 // Len is how many libraries and functions there are.
 func (ls *Libraries) Len() (libraries, functions int) { return len(ls.byName), len(ls.functions) }
 
-// Function finds a function; nil if there is none.
-func (ls *Libraries) Function(name string) *Registered { return ls.functions[name] }
+// Function finds a function, whatever the case; nil if there is none.
+func (ls *Libraries) Function(name string) *Registered { return ls.functions[strings.ToLower(name)] }
 
 // Library finds a library; nil if there is none.
 func (ls *Libraries) Library(name string) *Library { return ls.byName[name] }
@@ -76,10 +77,10 @@ func (ls *Libraries) Join(replace bool, more ...*Library) error {
 	}
 	for _, l := range more {
 		for _, f := range l.Functions {
-			if next.functions[f.Name] != nil {
+			if next.functions[strings.ToLower(f.Name)] != nil {
 				return fmt.Errorf("Function %s already exists", f.Name)
 			}
-			next.functions[f.Name] = f
+			next.functions[strings.ToLower(f.Name)] = f
 		}
 		next.byName[l.Name] = l
 	}
@@ -104,6 +105,6 @@ func (ls *Libraries) Delete(name string) bool {
 func (ls *Libraries) drop(l *Library) {
 	delete(ls.byName, l.Name)
 	for _, f := range l.Functions {
-		delete(ls.functions, f.Name)
+		delete(ls.functions, strings.ToLower(f.Name))
 	}
 }
