@@ -113,7 +113,7 @@ func functionLoad(c *spec.Call) {
 		replace = true
 	}
 	source := c.Args[len(c.Args)-1]
-	if _, name, _, err := script.LibraryHead(source); err == nil && !replace && s.libraries.Library(name) != nil {
+	if engine, name, _, err := script.LibraryHead(source); err == nil && !replace && strings.EqualFold(engine, "lua") && s.libraries.Library(name) != nil {
 		c.Out.Error("ERR Library '" + name + "' already exists")
 		return
 	}
@@ -150,6 +150,10 @@ func functionDelete(c *spec.Call) {
 }
 
 func functionFlush(c *spec.Call) {
+	if len(c.Args) > 3 {
+		c.Out.Error("ERR unknown subcommand or wrong number of arguments for '" + string(c.Args[1]) + "'. Try FUNCTION HELP.")
+		return
+	}
 	if !flushMode(c, "ERR FUNCTION FLUSH only supports SYNC|ASYNC option") {
 		return
 	}

@@ -191,7 +191,7 @@ func (x *Executor) asScript(cl *Client) {
 	s.Out.Proto = 2
 }
 
-// mayStart is what refuses a script before it begins.
+// mayStart is what refuses a script before it begins: by its flags it is a command that writes, or needs memory, or does not.
 func (x *Executor) mayStart(cl *Client, cmd *spec.Command, flags script.Flags) string {
 	g := x.e.Gate()
 	stale := g&GateStale != 0 && g&GateReplica != 0
@@ -202,7 +202,7 @@ func (x *Executor) mayStart(cl *Client, cmd *spec.Command, flags script.Flags) s
 		return ""
 	}
 	if stale && flags&script.AllowStale == 0 {
-		return "MASTERDOWN Link with MASTER is down, replica-serve-stale-data is set to 'no' and 'allow-stale' flag is not set on the script."
+		return "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."
 	}
 	if flags&script.NoWrites == 0 {
 		if msg := x.mayStartWriting(cl, cmd, g); msg != "" {
@@ -210,7 +210,7 @@ func (x *Executor) mayStart(cl *Client, cmd *spec.Command, flags script.Flags) s
 		}
 	}
 	if x.fullNow && flags&(script.AllowOOM|script.NoWrites) == 0 && !cl.fromPrimary {
-		return "OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'"
+		return "OOM command not allowed when used memory > 'maxmemory'."
 	}
 	return ""
 }
@@ -219,10 +219,11 @@ func (x *Executor) mayStartWriting(cl *Client, cmd *spec.Command, g Gate) string
 	obey := cl.fromPrimary
 	switch {
 	case !obey && g&(GateReplica|GateReadOnly) == GateReplica|GateReadOnly:
-		return "READONLY Can not run script with write flag on readonly replica"
+		return "READONLY You can't write against a read only replica."
 	case !obey && g&GateDiskError != 0 && g&GateReplica == 0:
 		return "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. " +
-			"Writable scripts are blocked. Use 'no-writes' flag for read only scripts."
+			"Commands that may modify the data set are disabled, because this instance is configured to report errors during writes " +
+			"if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error."
 	case cmd.Is(spec.ReadOnly):
 		return "ERR Can not execute a script with write flag using *_ro command."
 	case !obey && g&GateFewReplicas != 0 && g&GateReplica == 0:

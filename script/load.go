@@ -34,9 +34,6 @@ func (vm *VM) openLoading() {
 	vm.loadGlobals.RawSetString("redis", p)
 	vm.loadGlobals.RawSetString("server", p)
 	vm.strict(vm.loadGlobals)
-	// After the load a function may still call it, and is told so.
-	real := vm.read(vm.globals.RawGetString("redis").(*lua.LTable))
-	real.RawSetString("register_function", t.RawGetString("register_function"))
 }
 
 // LoadLibrary runs a library's source, without its first line, and returns what it registers.
