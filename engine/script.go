@@ -25,6 +25,7 @@ type scripting struct {
 	lib       *script.VM
 	libraries *script.Libraries
 
+	debug   atomic.Bool // scripts may call DEBUG
 	running atomic.Pointer[scriptRun]
 	busy    atomic.Pointer[chan struct{}] // closed when a script becomes busy
 	end     atomic.Pointer[chan struct{}] // closed when the busy script ends
@@ -91,6 +92,9 @@ func (e *Engine) ScriptStats() ScriptStats {
 
 // SetBusyThreshold is busy-reply-threshold: from how many ns on a script is busy; 0: never.
 func (e *Engine) SetBusyThreshold(ns int64) { e.scripts.threshold.Store(ns) }
+
+// LetScriptsDebug says whether scripts may call DEBUG: DEBUG SET-DISABLE-DENY-SCRIPTS.
+func (e *Engine) LetScriptsDebug(on bool) { e.scripts.debug.Store(on) }
 
 // SetPoll gives the executor what lets its loop's other connections have their say while a script is busy. It is called from within a
 // command of the loop.
@@ -269,7 +273,7 @@ func (r *scriptRun) refuse(cmd *spec.Command, msg string) []byte {
 // refused is what refuses a command of a script.
 func (r *scriptRun) refused(cmd *spec.Command, args [][]byte) string {
 	x, g := r.x, r.x.e.Gate()
-	if cmd.Is(spec.NoScript) || cmd.Is(spec.OnlyFromPrimary) {
+	if cmd.Is(spec.NoScript) && !(x.e.scripts.debug.Load() && cmd.Name == "debug") || cmd.Is(spec.OnlyFromPrimary) {
 		return "ERR This Redis command is not allowed from script"
 	}
 	if g&GateStale != 0 && g&GateReplica != 0 && !cmd.Is(spec.Stale) {

@@ -113,7 +113,7 @@ var debugSubs = []debugSub{
 	{"segfault", 0, 0, func(n *Node, c *spec.Call, _ [][]byte) { n.crash("crashed by signal: 11") }, []string{"", "Crash the server with sigsegv."}},
 	{"set-active-expire", 1, 1, debugActiveExpire, []string{" <0|1>", "Setting it to 0 disables expiring keys in background when they are not",
 		"accessed (otherwise the behavior). Setting it to 1 reenables back the", "default."}},
-	{"set-disable-deny-scripts", 1, 1, debugSwitch, []string{" <0|1>", "Accepted without effect: scripts are not built in this version."}},
+	{"set-disable-deny-scripts", 1, 1, debugScripts, []string{" <0|1>", "Lets scripts call DEBUG, or not."}},
 	{"set-skip-checksum-validation", 1, 1, debugSkipChecksum, []string{" <0|1>", "Enables or disables checksum checks for RDB files and RESTORE's payload"}},
 	{"sleep", 1, 1, debugSleep, []string{" <seconds>", "Stop the server for <seconds>. Decimals allowed."}},
 	{"stringmatch-len", 2, 2, debugStringMatch, []string{" <length> <pattern>", "Match <pattern> against a string of <length> letters."}},
@@ -122,6 +122,11 @@ var debugSubs = []debugSub{
 }
 
 func debugSwitch(_ *Node, c *spec.Call, _ [][]byte) { c.Out.OK() }
+
+func debugScripts(n *Node, c *spec.Call, args [][]byte) {
+	n.engine.LetScriptsDebug(on(args[0]))
+	c.Out.OK()
+}
 
 func debugLog(n *Node, c *spec.Call, args [][]byte) {
 	n.log.Warn("DEBUG LOG: " + string(args[0]))

@@ -7,7 +7,7 @@ import (
 )
 
 var stringLibrary = map[string]libFunc{
-	"byte": strByte, "char": strChar, "dump": strDump, "find": strFind, "format": strFormat, "gfind": strGmatch, "gmatch": strGmatch,
+	"byte": strByte, "char": strChar, "find": strFind, "format": strFormat, "gfind": strGmatch, "gmatch": strGmatch,
 	"gsub": strGsub, "len": strLen, "lower": strLower, "match": strMatch, "rep": strRep, "reverse": strReverse, "sub": strSub, "upper": strUpper,
 }
 
@@ -102,12 +102,6 @@ func strChar(a args) int {
 		b[i] = byte(c)
 	}
 	return a.pushString(string(b))
-}
-
-func strDump(a args) int {
-	a.fn(1)
-	a.fail("unable to dump given function")
-	return 0
 }
 
 func strLen(a args) int { return a.pushNumber(float64(len(a.str(1)))) }

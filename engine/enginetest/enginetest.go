@@ -66,7 +66,7 @@ func New(tb testing.TB, now time.Time, more ...*spec.Command) *Server {
 		Rand:       func(p []byte) { s.rand.Read(p) },
 	}
 	s.Table, err = spec.NewTable(commands.All(), commands.CommandCommands(func() *spec.Table { return s.Table }), s.ACL.Commands(hooks),
-		engine.Transactions(), engine.Connection(), engine.ClientCommands(), engine.Monitoring(), engine.Messaging(), more)
+		engine.Transactions(), engine.Connection(), engine.ClientCommands(), engine.Monitoring(), engine.Messaging(), engine.ScriptCommands(), more)
 	s.must(err)
 	s.ACL.Bind(s.Table)
 	j := journal.New(journal.Config{Backlog: 1 << 20})
