@@ -42,10 +42,12 @@ func (h *testHost) Interrupt() string {
 // ticks is a clock that goes on by some µs at each look: tests end by counts, not by time.
 func ticks() func() int64 {
 	now := int64(0)
-	return func() int64 { now += 1_100_000; return now }
+	return func() int64 { now += 100_000; return now }
 }
 
-func newVM() *VM { return New(Config{MonoNanos: ticks(), Version: "7.2.4", ServerVersion: "8.1.0"}) }
+func newVM() *VM {
+	return New(Config{MonoNanos: ticks(), Version: "7.2.4", ServerVersion: "8.1.0", Memory: 256 << 20})
+}
 
 func eval(vm *VM, h Host, source string, args ...string) string {
 	f, err := vm.Compile(evalChunk, []byte(source))
@@ -165,7 +167,7 @@ func TestHostile(t *testing.T) {
 			vm := newVM()
 			n := 0
 			h := &testHost{stop: func() string {
-				if n++; want == "killed" && n > 2000 {
+				if n++; want == "killed" && n > 100 {
 					return "ERR Script killed by user with SCRIPT KILL."
 				}
 				return ""

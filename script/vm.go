@@ -22,6 +22,8 @@ type Config struct {
 	MonoNanos func() int64
 	// Version is what redis.REDIS_VERSION says, such as "7.2.4", and ServerVersion what server.VALKEY_VERSION does.
 	Version, ServerVersion string
+	// Memory is how many bytes a run may take beyond what was in use before; 0: limits.MaxScriptMemory.
+	Memory uint64
 	// Libraries makes an interpreter for FUNCTION rather than for EVAL: KEYS and ARGV are arguments, not globals.
 	Libraries bool
 }
@@ -70,6 +72,9 @@ type Function struct {
 
 // New makes an interpreter.
 func New(cfg Config) *VM {
+	if cfg.Memory == 0 {
+		cfg.Memory = limits.MaxScriptMemory
+	}
 	vm := &VM{cfg: cfg, real: map[*lua.LTable]*lua.LTable{}, sites: map[string]sites{}}
 	vm.l = lua.NewState(lua.Options{CallStackSize: limits.MaxScriptCalls, MinimizeStackMemory: true, RegistrySize: 1024,
 		RegistryMaxSize: limits.MaxScriptRegisters, RegistryGrowStep: 8192, SkipOpenLibs: true})
@@ -125,7 +130,7 @@ func (vm *VM) begin(h Host) {
 	vm.charged, vm.where = 0, ""
 	vm.nested, vm.starts = map[*lua.LState]bool{}, map[*lua.LState]*lua.LFunction{}
 	vm.lastMem = vm.cfg.MonoNanos()
-	vm.ceiling = vm.heap() + limits.MaxScriptMemory
+	vm.ceiling = vm.heap() + vm.cfg.Memory
 }
 
 func (vm *VM) end() { vm.host = nil }
@@ -269,7 +274,7 @@ func (vm *VM) lookAtMemory(more uint64) {
 		vm.die("not enough memory")
 	}
 	// The collector should not be asked again before much is new.
-	vm.ceiling = max(vm.ceiling, live+limits.MaxScriptMemory/4)
+	vm.ceiling = max(vm.ceiling, live+vm.cfg.Memory/4)
 }
 
 // die ends the run with an error that no pcall catches for long: each further instruction raises it again.
