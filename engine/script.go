@@ -280,8 +280,8 @@ func (r *scriptRun) refused(cmd *spec.Command, args [][]byte) string {
 		return "ERR Can not execute the command on a stale replica"
 	}
 	if rules := r.caller.user.Rules(); !r.caller.fromPrimary && !rules.Unrestricted() {
-		if msg := rules.Denied(cmd, args, x.pos); msg != "" {
-			reason, arg := rules.Check(cmd, args, x.pos)
+		if msg := rules.Denied(cmd, args, x.pos, x.scripting.db); msg != "" {
+			reason, arg := rules.Check(cmd, args, x.pos, x.scripting.db)
 			x.denied(r.caller, cmd, args, reason, arg)
 			return "ERR ACL failure in script: " + strings.TrimPrefix(msg, "NOPERM ")
 		}
@@ -379,7 +379,7 @@ func (r *scriptRun) MayRun(args [][]byte) (allowed, known bool) {
 	if err != nil {
 		return false, true
 	}
-	reason, _ := r.caller.user.Rules().Check(cmd, args, pos)
+	reason, _ := r.caller.user.Rules().Check(cmd, args, pos, r.x.scripting.db)
 	return reason == acl.Allowed, true
 }
 
