@@ -42,11 +42,11 @@ func (h *testHost) Interrupt() string {
 // ticks is a clock that goes on by some µs at each look: tests end by counts, not by time.
 func ticks() func() int64 {
 	now := int64(0)
-	return func() int64 { now += 100_000; return now }
+	return func() int64 { now += 1_100_000; return now }
 }
 
 func newVM() *VM {
-	return New(Config{MonoNanos: ticks(), Version: "7.2.4", ServerVersion: "8.1.0", Memory: 256 << 20})
+	return New(Config{MonoNanos: ticks(), Version: "7.2.4", ServerVersion: "8.1.0", Memory: 64 << 20})
 }
 
 func eval(vm *VM, h Host, source string, args ...string) string {
@@ -141,6 +141,8 @@ func TestHostile(t *testing.T) {
 		"return string.find(('a'):rep(300000), ('.-'):rep(40)..'b')":                           "killed",
 		"while true do pcall(function() while true do end end) end":                            "killed",
 		"local f = function(...) return select('#', ...) end local t = {} t[1e9] = 1 return 1": ":1",
+		"local t = {} while true do t[#t+1] = {} end":                                          "not enough memory",
+		"local t = {} for i = 1, 1e6 do t[i] = {} t[i][4000000] = 1 end":                       "not enough memory",
 		"local co co = coroutine.wrap(function() while true do end end) co()":                  "killed",
 		"local function f() return coroutine.wrap(f)() end f()":                                "C stack overflow",
 		"return coroutine.yield(1)":                                                            "attempt to yield",

@@ -61,7 +61,8 @@ type VM struct {
 	lastMem int64 // when memory was looked at, ns
 	charged int64 // bytes allocated by library functions since
 	memory  [1]metrics.Sample
-	ceiling uint64 // of the heap, in bytes
+	ceiling uint64 // the run ends when more of the heap is alive than that, in bytes; it stands while the run lasts
+	suspect uint64 // from which size of the heap on, the dead included, the collector is asked what is alive; at least ceiling
 }
 
 // Function is compiled Lua.
@@ -131,6 +132,7 @@ func (vm *VM) begin(h Host) {
 	vm.nested, vm.starts = map[*lua.LState]bool{}, map[*lua.LState]*lua.LFunction{}
 	vm.lastMem = vm.cfg.MonoNanos()
 	vm.ceiling = vm.heap() + vm.cfg.Memory
+	vm.suspect = vm.ceiling
 }
 
 func (vm *VM) end() { vm.host = nil }
@@ -265,7 +267,7 @@ const chargeStep = 16 << 20
 // lookAtMemory ends a script that takes too much. What is dead is not the script's fault, so the collector is asked first.
 func (vm *VM) lookAtMemory(more uint64) {
 	vm.charged = 0
-	if vm.heap()+more <= vm.ceiling {
+	if vm.heap()+more <= vm.suspect {
 		return
 	}
 	runtime.GC()
@@ -274,7 +276,7 @@ func (vm *VM) lookAtMemory(more uint64) {
 		vm.die("not enough memory")
 	}
 	// The collector should not be asked again before much is new.
-	vm.ceiling = max(vm.ceiling, live+vm.cfg.Memory/4)
+	vm.suspect = max(vm.ceiling, live+vm.cfg.Memory/4)
 }
 
 // die ends the run with an error that no pcall catches for long: each further instruction raises it again.
@@ -285,8 +287,9 @@ func (vm *VM) die(text string) {
 	panic(vm.dying)
 }
 
-// tickEvery is how many instructions there are between two looks at the clock; a power of two.
-const tickEvery = 32
+// tickEvery is how many instructions there are between two looks at the clock; a power of two. One instruction may allocate an array of
+// limits.MaxScriptArray elements, so that it is also how far beyond its bound a script's memory can get.
+const tickEvery = 8
 
 // memoryEvery is how often memory is looked at, in ns, and pollEvery how often the host.
 const memoryEvery = int64(time.Millisecond)
