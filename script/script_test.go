@@ -1,9 +1,11 @@
 package script
 
 import (
+	"runtime"
 	"strings"
 	"testing"
 
+	"github.com/larder-cache/larder/base/limits"
 	"github.com/larder-cache/larder/wire/resp"
 )
 
@@ -18,6 +20,9 @@ type testHost struct {
 }
 
 func (h *testHost) Call(args [][]byte) []byte {
+	if string(args[0]) == "big" {
+		return bigReply
+	}
 	var words []string
 	for _, a := range args {
 		words = append(words, string(a))
@@ -39,6 +44,9 @@ func (h *testHost) Interrupt() string {
 	return h.stop()
 }
 
+// bigReply is what the command "big" answers.
+var bigReply = []byte("*1000\r\n" + strings.Repeat("$10\r\n0123456789\r\n", 1000))
+
 // ticks is a clock that goes on by some µs at each look: tests end by counts, not by time.
 func ticks() func() int64 {
 	now := int64(0)
@@ -46,8 +54,11 @@ func ticks() func() int64 {
 }
 
 func newVM() *VM {
-	return New(Config{MonoNanos: ticks(), Version: "7.2.4", ServerVersion: "8.1.0", Memory: 64 << 20})
+	return New(Config{MonoNanos: ticks(), Version: "7.2.4", ServerVersion: "8.1.0", Memory: testMemory})
 }
+
+// testMemory is the bound in tests, in bytes.
+const testMemory = 16 << 20
 
 func eval(vm *VM, h Host, source string, args ...string) string {
 	f, err := vm.Compile(evalChunk, []byte(source))
@@ -179,6 +190,66 @@ func TestHostile(t *testing.T) {
 			}
 			if again := eval(vm, &testHost{}, "return 1"); again != ":1\r\n" {
 				t.Errorf("after %s: %q", source, again)
+			}
+		})
+	}
+}
+
+// TestMemory: whatever a script fills memory with, it ends at its bound, and the heap is never far beyond it.
+func TestMemory(t *testing.T) {
+	const full = "not enough memory"
+	for source, want := range map[string]string{
+		"local t = {} while true do t[#t+1] = {} end":                                                       full,
+		"local t = {} while true do t[{}] = 1 end":                                                          full,
+		"local t, i = {}, 0 while true do i = i + 1 t['k'..i] = i end":                                      full,
+		"local t, i = {}, 0 while true do i = i + 1 t[i + 0.5] = i end":                                     full,
+		"local t, i = {}, 0 while true do i = i + 1 t['k'] = i t['k'..i] = 1 t['k'..i] = nil end":           full,
+		"local t = {} for i = 1, 1e6 do t[i] = {} t[i][4000000] = 1 end":                                    full,
+		"local t = {} while true do t[#t+1] = ('x'):rep(1e6) .. #t end":                                     full,
+		"local t = {} while true do t[#t+1] = function() return t end end":                                  full,
+		"local t = {} while true do t[#t+1] = coroutine.create(function() end) end":                         full,
+		"local t = {} while true do local c = coroutine.wrap(coroutine.yield) t[#t+1] = c end":              "Lua function expected",
+		"local t = {} while true do t[#t+1] = coroutine.wrap(function() coroutine.yield() end) t[#t]() end": full,
+		"local t, i = {}, 0 while true do i = i + 1 t[i] = loadstring('return 1', 'c'..i) end":              full,
+		"local t = {} while true do t[#t+1] = newproxy(true) end":                                           full,
+		"local s, t = ('x'):rep(1e6), {} while true do t[#t+1] = s:upper() t[#t+1] = s:reverse() end":       full,
+		"local s, t = ('x'):rep(1e6), {} while true do t[#t+1] = s:gsub('^x', 'yy') end":                    full,
+		"local s, t = ('x'):rep(1e6), {} while true do t[#t+1] = string.format('%s%s', s, s) end":           full,
+		"local s, t = ('x'):rep(1e6), {} while true do t[#t+1] = table.concat({s, s}) end":                  full,
+		"local s, t = ('x'):rep(1e6), {} while true do t[#t+1] = cjson.encode({s, s}) end":                  full,
+		"local s, t = ('x'):rep(1e6), {} while true do t[#t+1] = cmsgpack.pack({s, s}) end":                 full,
+		"local s, t = ('x'):rep(1e6), {} while true do t[#t+1] = struct.pack('s', s) end":                   full,
+		"return cjson.decode('[' .. ('{},'):rep(3e6) .. '{}]')":                                             full,
+		"return cjson.decode('[' .. ('\"a\",'):rep(9e6) .. '{}]')":                                          full,
+		"return cmsgpack.unpack('\\221\\255\\255\\255\\254' .. ('\\144'):rep(3e6))":                         full,
+		"local t = {} while true do t[#t+1] = redis.call('big') end":                                        full,
+		"local function f(...) return f(1, ...) end f()":                                                    "killed",
+		"while true do pcall(function() local t = {} while true do t[#t+1] = {} end end) end":               full,
+		"while true do local s = ('x'):rep(1e6) end":                                                        "killed",
+		"while true do local t = {} t[100000] = 1 end":                                                      "killed",
+	} {
+		t.Run(source, func(t *testing.T) {
+			vm := newVM()
+			runtime.GC()
+			base, most, n := vm.heap(), uint64(0), 0
+			h := &testHost{stop: func() string {
+				if n%8 == 0 {
+					most = max(most, vm.heap())
+				}
+				if n++; want == "killed" && n > 50 {
+					return "ERR killed"
+				}
+				return ""
+			}}
+			if got := eval(vm, h, source); !strings.Contains(got, want) {
+				t.Errorf("%s\n got %.300q\nwant …%q…", source, got, want)
+			}
+			// Beyond the bound there is what is dead, up to a quarter, and what one look missed: an array, and what it had outgrown.
+			if beyond := int64(most-base) - testMemory; beyond > testMemory/4+4*16*limits.MaxScriptArray {
+				t.Errorf("%s: %d bytes beyond the bound", source, beyond)
+			}
+			if len(vm.sites) > 0 || len(vm.starts) > 0 || len(vm.idle) > maxIdle {
+				t.Errorf("%s: left: %d chunks, %d coroutines, %d states", source, len(vm.sites), len(vm.starts), len(vm.idle))
 			}
 		})
 	}

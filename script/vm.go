@@ -58,11 +58,11 @@ type VM struct {
 
 	count   uint32 // instructions
 	dying   *lua.ApiError
-	lastMem int64 // when memory was looked at, ns
-	charged int64 // bytes allocated by library functions since
-	memory  [1]metrics.Sample
-	ceiling uint64 // the run ends when more of the heap is alive than that, in bytes; it stands while the run lasts
-	suspect uint64 // from which size of the heap on, the dead included, the collector is asked what is alive; at least ceiling
+	lastMem int64             // when memory was looked at, ns
+	charged int64             // bytes allocated by library functions since
+	memory  [2]metrics.Sample // the heap, and what of it the last collection has found alive
+	ceiling uint64            // the run ends when more of the heap is alive than that, in bytes; it stands while the run lasts
+	suspect uint64            // from which size of the heap on, the dead included, the collector is asked what is alive; at least ceiling
 }
 
 // Function is compiled Lua.
@@ -82,7 +82,7 @@ func New(cfg Config) *VM {
 	vm.l.G.MainThread, vm.l.G.CurrentThread = vm.l, vm.l
 	vm.hook.vm = vm
 	boundArrays()
-	vm.memory[0].Name = "/memory/classes/heap/objects:bytes"
+	vm.memory[0].Name, vm.memory[1].Name = "/memory/classes/heap/objects:bytes", "/gc/heap/live:bytes"
 	vm.json = defaultJSON
 	vm.rand.seed(0)
 	vm.openLibraries()
@@ -131,15 +131,33 @@ func (vm *VM) begin(h Host) {
 	vm.charged, vm.where = 0, ""
 	vm.nested, vm.starts = map[*lua.LState]bool{}, map[*lua.LState]*lua.LFunction{}
 	vm.lastMem = vm.cfg.MonoNanos()
-	vm.ceiling = vm.heap() + vm.cfg.Memory
+	vm.ceiling = vm.alive() + vm.cfg.Memory
 	vm.suspect = vm.ceiling
 }
 
-func (vm *VM) end() { vm.host = nil }
+// end lets go of what the run has left: what it loaded under names of its own, coroutines, states with deep stacks.
+func (vm *VM) end() {
+	vm.host, vm.dying = nil, nil
+	vm.nested, vm.starts, vm.co = nil, nil, nil
+	clear(vm.sites)
+	clear(vm.idle[min(len(vm.idle), maxIdle):])
+	vm.idle = vm.idle[:min(len(vm.idle), maxIdle)]
+}
 
+// maxIdle is how many states are kept for the next run.
+const maxIdle = 4
+
+// heap is how many bytes of the heap are taken, by what is dead, too, until it is swept.
 func (vm *VM) heap() uint64 {
-	metrics.Read(vm.memory[:])
+	metrics.Read(vm.memory[:1])
 	return vm.memory[0].Value.Uint64()
+}
+
+// alive is what of the heap was alive when garbage was last collected. The bound of a run counts from there: if it counted from what is
+// taken, one script's garbage would be the next one's room.
+func (vm *VM) alive() uint64 {
+	metrics.Read(vm.memory[1:])
+	return vm.memory[1].Value.Uint64()
 }
 
 // thread gives a state to run on.
