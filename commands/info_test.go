@@ -45,6 +45,7 @@ var sinceRedis70 = map[string]string{
 	"delifeq: new":                   "of Valkey 9.0",
 	"sinterstore: key specs":         "7.0 has them the other way round",
 	"msetex: new":                    "of Valkey 9.1",
+	"script|show: new":               "of Valkey 8.0",
 }
 
 func TestInfoAsRedis(t *testing.T) {
@@ -133,6 +134,8 @@ var docsSinceRedis70 = map[string]string{
 	"zrangestore: arguments":             "7.2 calls the block limit",
 	"flushall: arguments":                "7.2 calls it flush-type",
 	"flushdb: arguments":                 "7.2 calls it flush-type",
+	"script|flush: arguments":            "7.2 calls it flush-type",
+	"function|flush: arguments":          "7.2 calls it flush-type",
 	"command|getkeys: arguments":         "7.2 has them",
 	"command|getkeysandflags: arguments": "7.2 has them",
 	"lcs: arguments":                     "7.2 calls it min-match-len",

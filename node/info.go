@@ -154,6 +154,21 @@ func executable() string {
 	return ""
 }
 
+// infoScripts tells of the sources of scripts and libraries. The interpreters' own memory is the Go heap's, where no one counts it apart.
+func infoScripts(n *Node, w *infoWriter) {
+	s := n.engine.ScriptStats()
+	w.zeros("used_memory_lua", "used_memory_vm_eval")
+	w.str("used_memory_lua_human", human(0))
+	w.int("used_memory_scripts_eval", s.ScriptBytes)
+	w.int("number_of_cached_scripts", s.Scripts)
+	w.int("number_of_functions", s.Functions)
+	w.int("number_of_libraries", s.Libraries)
+	w.zeros("used_memory_vm_functions", "used_memory_vm_total")
+	w.str("used_memory_vm_total_human", human(0))
+	w.int("used_memory_functions", s.LibraryBytes)
+	w.bytes("used_memory_scripts", s.ScriptBytes+s.LibraryBytes)
+}
+
 func infoMemory(n *Node, w *infoWriter) {
 	f := n.figures(w.each)
 	w.bytes("used_memory", f.used)
@@ -167,12 +182,7 @@ func infoMemory(n *Node, w *infoWriter) {
 	infoFragmentation(n, w, f.arenaUsed)
 	w.int("allocator_muzzy", 0)
 	w.bytes("total_system_memory", totalMemory())
-	w.zeros("used_memory_lua", "used_memory_vm_eval")
-	w.str("used_memory_lua_human", human(0))
-	w.zeros("used_memory_vm_functions", "used_memory_vm_total")
-	w.str("used_memory_vm_total_human", human(0))
-	w.zeros("used_memory_functions", "used_memory_scripts")
-	w.str("used_memory_scripts_human", human(0))
+	infoScripts(n, w)
 	w.bytes("maxmemory", n.cfg.get("maxmemory").int())
 	w.str("maxmemory_policy", n.cfg.get("maxmemory-policy").string())
 	w.ratio("rss_overhead_ratio", f.rss, f.committed)

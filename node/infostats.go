@@ -50,6 +50,7 @@ func infoStats(n *Node, w *infoWriter) {
 	w.uint("expired_keys", c.Expired)
 	infoEviction(n, w)
 	w.uint("evicted_clients", c.EvictedClients)
+	w.int("evicted_scripts", n.engine.ScriptStats().Evicted)
 	w.uint("keyspace_hits", c.Hits)
 	w.uint("keyspace_misses", c.Misses)
 	infoListeners(n, w)

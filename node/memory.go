@@ -135,8 +135,9 @@ func (n *Node) memoryStats(c *spec.Call) {
 	integer("clients.normal", f.clients)
 	integer("cluster.links", 0)
 	integer("aof.buffer", 0)
-	integer("lua.caches", 0)
-	integer("functions.caches", 0)
+	scripts := n.engine.ScriptStats()
+	integer("lua.caches", scripts.ScriptBytes)
+	integer("functions.caches", scripts.LibraryBytes)
 	for db, keys := range f.perDB {
 		if keys > 0 {
 			rows = append(rows, func() {
