@@ -94,6 +94,7 @@ func jsonOption(field func(*jsonConfig) *int, options ...string) libFunc {
 
 func jsonSparse(a args) int {
 	jsonArgs(a, 3)
+	a.L.SetTop(3) // what is pushed below is no argument
 	c := &a.vm.json
 	setOption(a, 1, &c.sparseConvert, []string{"off", "on"})
 	setNumber(a, 2, &c.sparseRatio, 0, math.MaxInt32)
