@@ -84,10 +84,10 @@ func (s *scripting) library(source []byte, patient bool) (*script.Library, error
 		return nil, err
 	}
 	if !script.ValidName(name) {
-		return nil, fmt.Errorf("Library names can only contain letters, numbers, or underscores(_) and must be at least one character long")
+		return nil, script.Refusal("Library names can only contain letters, numbers, or underscores(_) and must be at least one character long")
 	}
 	if !strings.EqualFold(engine, "lua") {
-		return nil, fmt.Errorf("Engine '%s' not found", engine)
+		return nil, script.Refusal("Engine '%s' not found", engine)
 	}
 	h := loader{e: s.e}
 	if !patient {
@@ -98,7 +98,7 @@ func (s *scripting) library(source []byte, patient bool) (*script.Library, error
 		return nil, err
 	}
 	if len(functions) == 0 {
-		return nil, fmt.Errorf("No functions registered")
+		return nil, script.Refusal("No functions registered")
 	}
 	return &script.Library{Name: name, Source: append([]byte(nil), source...), Functions: functions}, nil
 }

@@ -68,7 +68,7 @@ func parseNumber(s string) (float64, bool) {
 	if len(s)-len(body) > 1 || body == "" || strings.IndexByte(body, '_') >= 0 {
 		return 0, false
 	}
-	if len(body) > 2 && body[0] == '0' && body[1]|0x20 == 'x' && strings.IndexAny(body, ".pP") < 0 {
+	if len(body) > 2 && body[0] == '0' && body[1]|0x20 == 'x' && !strings.ContainsAny(body, ".pP") {
 		return parseHex(s[0] == '-', body[2:])
 	}
 	if body[0]|0x20 == 'i' || body[0]|0x20 == 'n' { // strtod reads inf and nan

@@ -6,6 +6,14 @@ import (
 	"strings"
 )
 
+// refusal is an error whose text is what clients are told, as Redis has it.
+type refusal string
+
+func (e refusal) Error() string { return string(e) }
+
+// Refusal makes an error whose text is what clients are told.
+func Refusal(format string, args ...any) error { return refusal(fmt.Sprintf(format, args...)) }
+
 // Shebang reads the first line of an EVAL script: "#!lua flags=no-writes,allow-oom". skip is how many bytes it has; its line end stays,
 // so that lines keep their numbers. A script without one has the flag Compat.
 func Shebang(source []byte) (flags Flags, skip int, err error) {
@@ -14,19 +22,19 @@ func Shebang(source []byte) (flags Flags, skip int, err error) {
 	}
 	end := bytes.IndexByte(source, '\n')
 	if end < 0 {
-		return 0, 0, fmt.Errorf("Invalid script shebang")
+		return 0, 0, Refusal("Invalid script shebang")
 	}
 	parts, ok := words(string(source[:end]))
 	if !ok || len(parts) == 0 {
-		return 0, 0, fmt.Errorf("Invalid engine in script shebang")
+		return 0, 0, Refusal("Invalid engine in script shebang")
 	}
 	if parts[0] != "#!lua" {
-		return 0, 0, fmt.Errorf("Unexpected engine in script shebang: %s", parts[0])
+		return 0, 0, Refusal("Unexpected engine in script shebang: %s", parts[0])
 	}
 	for _, p := range parts[1:] {
 		list, ok := strings.CutPrefix(p, "flags=")
 		if !ok {
-			return 0, 0, fmt.Errorf("Unknown lua shebang option: %s", p)
+			return 0, 0, Refusal("Unknown lua shebang option: %s", p)
 		}
 		if list == "" {
 			continue
@@ -34,7 +42,7 @@ func Shebang(source []byte) (flags Flags, skip int, err error) {
 		for _, name := range strings.Split(list, ",") {
 			f := flagOf(name, func(a, b string) bool { return a == b })
 			if f == 0 {
-				return 0, 0, fmt.Errorf("Unexpected flag in script shebang: %s", name)
+				return 0, 0, Refusal("Unexpected flag in script shebang: %s", name)
 			}
 			flags |= f
 		}
@@ -45,28 +53,28 @@ func Shebang(source []byte) (flags Flags, skip int, err error) {
 // LibraryHead reads the first line of a library: "#!lua name=mylib". code is the rest, from its line end on.
 func LibraryHead(source []byte) (engine, name string, code []byte, err error) {
 	if !bytes.HasPrefix(source, []byte("#!")) {
-		return "", "", nil, fmt.Errorf("Missing library metadata")
+		return "", "", nil, Refusal("Missing library metadata")
 	}
 	end := bytes.IndexByte(source, '\n')
 	if end < 0 {
-		return "", "", nil, fmt.Errorf("Invalid library metadata")
+		return "", "", nil, Refusal("Invalid library metadata")
 	}
 	parts, ok := words(string(source[:end]))
 	if !ok || len(parts) == 0 {
-		return "", "", nil, fmt.Errorf("Invalid library metadata")
+		return "", "", nil, Refusal("Invalid library metadata")
 	}
 	given := false
 	for _, p := range parts[1:] {
 		if len(p) < 5 || !strings.EqualFold(p[:5], "name=") {
-			return "", "", nil, fmt.Errorf("Invalid metadata value given: %s", p)
+			return "", "", nil, Refusal("Invalid metadata value given: %s", p)
 		}
 		if given {
-			return "", "", nil, fmt.Errorf("Invalid metadata value, name argument was given multiple times")
+			return "", "", nil, Refusal("Invalid metadata value, name argument was given multiple times")
 		}
 		name, given = p[5:], true
 	}
 	if !given {
-		return "", "", nil, fmt.Errorf("Library name was not given")
+		return "", "", nil, Refusal("Library name was not given")
 	}
 	return parts[0][2:], name, source[end:], nil
 }
