@@ -5,7 +5,7 @@ import "github.com/larder-cache/larder/store/keyspace"
 // PutBy stores a loaded key as Put does, or with shadow as PutShadow does, by fn, which is given the database and runs with the key's shard held. hash is that of the key.
 func (e *Engine) PutBy(db int, hash uint64, shadow bool, fn func(d *keyspace.DB)) {
 	i := e.Space.ShardOf(hash)
-	e.lock(i)
+	e.lockFree(i)
 	ks := e.shards[i].ks
 	ks.SetClock(e.freshClock())
 	if shadow {

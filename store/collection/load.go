@@ -366,7 +366,7 @@ func (l *Loader) Drop() {
 		return
 	}
 	l.root = arena.Nil
-	value.Owners(l.env.Arena, root).Store(0)
+	l.hold(func() { value.Owners(l.env.Arena, root).Store(0) })
 	for done := false; !done; {
 		l.hold(func() { done = value.Free(l.env, l.typ, root, limits.MaxElementsFreedAtOnce) })
 	}
