@@ -3,8 +3,6 @@ package commands
 import (
 	"strconv"
 
-	"github.com/larder-cache/larder/base/limits"
-	"github.com/larder-cache/larder/commands/glob"
 	"github.com/larder-cache/larder/commands/spec"
 	"github.com/larder-cache/larder/store/keyspace"
 	"github.com/larder-cache/larder/store/value"
@@ -12,10 +10,9 @@ import (
 
 // elementScan is one HSCAN, SSCAN or ZSCAN.
 type elementScan struct {
+	scanOptions
 	c        *spec.Call
 	cursor   uint64
-	count    int
-	pattern  []byte // nil: all
 	noValues bool
 	found    int
 }
@@ -37,7 +34,7 @@ func scanElements(c *spec.Call, t value.Type, run func(s *elementScan, ent keysp
 	if !isType(c, ent, t) {
 		return
 	}
-	s := elementScan{c: c, cursor: cursor, count: 10}
+	s := elementScan{c: c, cursor: cursor}
 	if !s.parse() {
 		return
 	}
@@ -51,34 +48,8 @@ func scanElements(c *spec.Call, t value.Type, run func(s *elementScan, ent keysp
 	c.Out.Buf = append(c.Out.Buf, elements...)
 }
 
-// parse reads the options; false after it has answered an error. As in Redis, a wrong value before a wrong word is what is told.
 func (s *elementScan) parse() bool {
-	c := s.c
-	opts, fit := c.Cmd.Options(nil, c.Args, 3)
-	for _, o := range opts {
-		switch o.Arg.Token {
-		case "COUNT":
-			n, ok := c.Int(o.Value)
-			if !ok {
-				return false
-			}
-			if n < 1 {
-				c.Out.Error(spec.ErrSyntax)
-				return false
-			}
-			s.count = int(min(n, limits.MaxScanCount))
-		case "MATCH":
-			if s.pattern = o.Value; string(o.Value) == "*" {
-				s.pattern = nil
-			}
-		default:
-			s.noValues = true
-		}
-	}
-	if !fit {
-		c.Out.Error(s.misfit(len(opts)))
-	}
-	return fit
+	return s.scanOptions.parse(s.c, 3, func(*spec.Option) bool { s.noValues = true; return true }, s.misfit)
 }
 
 // misfit is the error where the options do not go on after the first few.
@@ -88,11 +59,6 @@ func (s *elementScan) misfit(after int) string {
 		return "ERR NOVALUES option can only be used in HSCAN"
 	}
 	return spec.ErrSyntax
-}
-
-// wants reports whether an element is to be told.
-func (s *elementScan) wants(member []byte) bool {
-	return s.pattern == nil || glob.Match(s.pattern, member, false)
 }
 
 // tell answers one part of an element.

@@ -115,20 +115,8 @@ func TestHashesAsRedis(t *testing.T) {
 		s := enginetest.New(t, enginetest.Start)
 		c, real := s.Client(), enginetest.StartRedis(t).Dial()
 		real.Raw(smallLimits(s.Engine.Space)...)
-		c.Value("HELLO", proto)
-		real.Value("HELLO", proto)
 		r := rand.New(rand.NewPCG(*seed, 5))
-		var last []string
-		for i := range 20_000 {
-			args := randomHashCommand(r)
-			if last = append(last, strings.Join(args, " ")); len(last) > 8 {
-				last = last[1:]
-			}
-			ours, theirs := c.Value(args...), real.Value(args...)
-			if a, b := inOrder(args, ours), inOrder(args, theirs); a != b {
-				t.Fatalf("RESP%s, command %d: %q\n  ours %s\ntheirs %s\nbefore it:\n%s", proto, i, args, a, b, strings.Join(last, "\n"))
-			}
-		}
+		asRedis(t, proto, c, real, 20_000, func() []string { return randomHashCommand(r) }, inOrder, nil)
 	}
 }
 

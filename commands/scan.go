@@ -38,15 +38,14 @@ func scanCommands() []*spec.Command {
 
 // scan is one SCAN.
 type scan struct {
-	c       *spec.Call
-	count   int
-	pattern []byte // nil: all
-	typed   bool
-	typ     value.Type
-	seen    int // keys looked at
-	found   int
-	keys    resp.Writer // the keys found: the cursor stands before them, and is known after them
-	over    [][]byte    // keys of the shard in hand that have expired
+	scanOptions
+	c     *spec.Call
+	typed bool
+	typ   value.Type
+	seen  int // keys looked at
+	found int
+	keys  resp.Writer // the keys found: the cursor stands before them, and is known after them
+	over  [][]byte    // keys of the shard in hand that have expired
 }
 
 func scanRun(c *spec.Call) {
@@ -55,7 +54,7 @@ func scanRun(c *spec.Call) {
 		c.Out.Error("ERR invalid cursor")
 		return
 	}
-	s := scan{c: c, count: 10}
+	s := scan{c: c}
 	if !s.parse() {
 		return
 	}
@@ -72,11 +71,19 @@ func parseCursor(b []byte) (uint64, bool) {
 	return n, err == nil
 }
 
-// parse reads the options; false after it has answered an error. As in Redis, a wrong value before a wrong word is what is told.
-func (s *scan) parse() bool {
-	c := s.c
-	opts, fit := c.Cmd.Options(nil, c.Args, 2)
-	for _, o := range opts {
+// scanOptions are what every scan can be told.
+type scanOptions struct {
+	count   int
+	pattern []byte // nil: all
+}
+
+// parse reads the options from an argument on; false after it has answered an error. As in Redis, a wrong value before a wrong word is what is told.
+// other takes an option that is a command's own, and misfit is the error where they do not go on after so many.
+func (s *scanOptions) parse(c *spec.Call, from int, other func(o *spec.Option) bool, misfit func(after int) string) bool {
+	s.count = 10
+	opts, fit := c.Cmd.Options(nil, c.Args, from)
+	for i := range opts {
+		o := &opts[i]
 		switch o.Arg.Token {
 		case "COUNT":
 			n, ok := c.Int(o.Value)
@@ -93,16 +100,30 @@ func (s *scan) parse() bool {
 				s.pattern = nil
 			}
 		default:
-			if s.typ, s.typed = typeByName(o.Value), true; s.typ == noType {
-				c.Out.Error("ERR unknown type name '" + string(o.Value) + "'")
+			if !other(o) {
 				return false
 			}
 		}
 	}
 	if !fit {
-		c.Out.Error(spec.ErrSyntax)
+		c.Out.Error(misfit(len(opts)))
 	}
 	return fit
+}
+
+// wants reports whether a key or an element is to be told.
+func (s *scanOptions) wants(name []byte) bool {
+	return s.pattern == nil || glob.Match(s.pattern, name, false)
+}
+
+func (s *scan) parse() bool {
+	return s.scanOptions.parse(s.c, 2, func(o *spec.Option) bool {
+		if s.typ, s.typed = typeByName(o.Value), true; s.typ == noType {
+			s.c.Out.Error("ERR unknown type name '" + string(o.Value) + "'")
+			return false
+		}
+		return true
+	}, func(int) string { return spec.ErrSyntax })
 }
 
 // noType is no value's type.
@@ -149,7 +170,7 @@ func (s *scan) run(cursor uint64) (next uint64) {
 func (s *scan) look(ent keyspace.Entry) {
 	s.seen++
 	key := ent.Key()
-	if (s.typed && ent.Type() != s.typ) || (s.pattern != nil && !glob.Match(s.pattern, key, false)) {
+	if (s.typed && ent.Type() != s.typ) || !s.wants(key) {
 		return
 	}
 	if s.c.Engine.Expired(ent) {

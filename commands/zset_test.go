@@ -234,27 +234,15 @@ func TestZSetsAsRedis(t *testing.T) {
 		s := enginetest.New(t, enginetest.Start)
 		c, real := s.Client(), enginetest.StartRedis(t).Dial()
 		real.Raw(smallZSets(s.Engine.Space)...)
-		c.Value("HELLO", proto)
-		real.Value("HELLO", proto)
 		c.Do("SET str x")
 		real.Value("SET", "str", "x")
 		r := rand.New(rand.NewPCG(*seed, 7))
 		encodings := map[string]int{}
-		var last []string
-		for i := range 30_000 {
-			args := randomZSetCommand(r)
-			if last = append(last, strings.Join(args, " ")); len(last) > 12 {
-				last = last[1:]
-			}
-			ours, theirs := c.Value(args...), real.Value(args...)
-			a, b := zsetReply(args, ours), zsetReply(args, theirs)
-			if a != b {
-				t.Fatalf("RESP%s, command %d: %q\n  ours %s\ntheirs %s\nbefore it:\n%s", proto, i, args, a, b, strings.Join(last, "\n"))
-			}
+		asRedis(t, proto, c, real, 30_000, func() []string { return randomZSetCommand(r) }, zsetReply, func(args []string, said string) {
 			if args[0] == "OBJECT" {
-				encodings[a]++
+				encodings[said]++
 			}
-		}
+		})
 		if len(encodings) < 3 {
 			t.Errorf("RESP%s: only these encodings were met: %v", proto, encodings)
 		}

@@ -398,13 +398,7 @@ func (e *Engine) servePostponed() {
 // FailWaiting ends what waits for keys, as the node is no primary any more and nothing will be pushed by its clients. They are told, and their
 // connections are closed.
 func (e *Engine) FailWaiting() {
-	e.clients.mu.Lock()
-	all := make([]*Client, 0, len(e.clients.blocked))
-	for c := range e.clients.blocked {
-		all = append(all, c)
-	}
-	e.clients.mu.Unlock()
-	for _, c := range all {
+	for _, c := range e.blockedClients() {
 		b := c.blocked.Load()
 		if b == nil || b.wait == nil {
 			continue

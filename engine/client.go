@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"maps"
 	"net"
+	"slices"
 	"sort"
 	"sync"
 	"sync/atomic"
@@ -483,18 +485,19 @@ func (c *Client) answer(b *Block, reply func(w *resp.Writer)) {
 	c.conn.Resume()
 }
 
+// blockedClients are the clients that are blocked now.
+func (e *Engine) blockedClients() []*Client {
+	e.clients.mu.Lock()
+	defer e.clients.mu.Unlock()
+	return slices.Collect(maps.Keys(e.clients.blocked))
+}
+
 // Tick ends what time ends: pauses, and blocked clients whose time is over. Package node calls it ten times a second or more.
 func (e *Engine) Tick(nowMs int64) {
 	e.endPause(nowMs)
 	e.servePostponed()
 	e.tickTracked()
-	e.clients.mu.Lock()
-	waiting := make([]*Client, 0, len(e.clients.blocked))
-	for c := range e.clients.blocked {
-		waiting = append(waiting, c)
-	}
-	e.clients.mu.Unlock()
-	for _, c := range waiting {
+	for _, c := range e.blockedClients() {
 		if b := c.blocked.Load(); b != nil && b.DeadlineMs > 0 && nowMs >= b.DeadlineMs && b.OnTimeout != nil {
 			c.Unblock(b, b.OnTimeout)
 		}

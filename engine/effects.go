@@ -226,7 +226,7 @@ func (x *Executor) Shard(i int, fn func(*keyspace.Shard)) {
 		fn(x.e.shards[i].ks)
 		return
 	}
-	x.e.lockFree(i)
+	x.e.lockData(i)
 	x.held.add(i)
 	fn(x.e.shards[i].ks)
 	x.commitEach()

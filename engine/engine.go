@@ -252,7 +252,7 @@ func (x *Executor) ForgetChanges() (writes bool) {
 // EachShard runs fn for every shard, one after another, each under its lock, until fn says no.
 func (e *Engine) EachShard(fn func(*keyspace.Shard) bool) {
 	for i := range e.shards {
-		e.lockFree(i)
+		e.lockData(i)
 		more := fn(e.shards[i].ks)
 		e.unlock(i)
 		if !more {
@@ -263,19 +263,14 @@ func (e *Engine) EachShard(fn func(*keyspace.Shard) bool) {
 
 // WithShard runs fn under the lock of one shard.
 func (e *Engine) WithShard(i int, fn func(*keyspace.Shard)) {
-	e.lockFree(i)
+	e.lockData(i)
 	fn(e.shards[i].ks)
 	e.unlock(i)
 }
 
-// Put stores a loaded key under its shard's lock, replacing what is there: for loading snapshots, never journaled.
-func (e *Engine) Put(db int, key, value []byte, expireAt int64) {
-	h := e.Space.Hash(key)
-	i := e.Space.ShardOf(h)
-	e.lockFree(i)
-	e.shards[i].ks.SetClock(e.freshClock())
-	e.shards[i].ks.DB(db).SetString(h, key, value, expireAt)
-	e.unlock(i)
+// Collect takes back what other shards have freed of each shard's memory, so that it can be given to the system.
+func (e *Engine) Collect() {
+	e.EachShard(func(s *keyspace.Shard) bool { s.Heap().Collect(); return true })
 }
 
 // freshClock is the access clock of a new key.

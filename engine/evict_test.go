@@ -464,7 +464,9 @@ func TestLFUClocks(t *testing.T) {
 	if got := freq(); got != keyspace.LFUInitial+7 {
 		t.Errorf("used again: %d", got)
 	}
-	s.Engine.Put(0, []byte("loaded"), []byte("7"), keyspace.NoExpiry)
+	key := []byte("loaded")
+	h := s.Engine.Space.Hash(key)
+	s.Engine.Put(0, h, false, func(d *keyspace.DB) { d.SetString(h, key, []byte("7"), keyspace.NoExpiry) })
 	for line, want := range map[string]string{"OBJECT FREQ loaded": "5", "OBJECT FREQ a": "12", "OBJECT REFCOUNT loaded": "2147483647"} {
 		if got := c.Do(line); got != want {
 			t.Errorf("%s: %s, want %s", line, got, want)

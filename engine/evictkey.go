@@ -49,7 +49,7 @@ func (x *Executor) eachShardFrom(fn func(i int) bool) {
 	first := x.rand.IntN(n)
 	for k := range n {
 		i := (first + k) % n
-		x.e.lockFree(i)
+		x.e.lockData(i)
 		more := fn(i)
 		x.e.unlock(i)
 		if !more {
@@ -83,7 +83,7 @@ func (x *Executor) score(ent keyspace.Entry) uint64 {
 
 // evictVictim evicts a candidate, unless it is gone, may not go any more, or was used since it was chosen.
 func (x *Executor) evictVictim(v *candidate) (freed int64, ok bool) {
-	x.e.lockFree(v.shard)
+	x.e.lockData(v.shard)
 	defer x.e.unlock(v.shard)
 	ks := x.e.shards[v.shard].ks
 	if !ks.Used(v.db) {

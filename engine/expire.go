@@ -70,7 +70,7 @@ func (c *Cycle) expireShard(i int) {
 	for again := true; again; {
 		c.x.BeginTurn()
 		c.x.seeEviction()
-		c.x.e.lockFree(i)
+		c.x.e.lockData(i)
 		c.x.e.shards[i].ks.SetClock(c.x.mem.fresh)
 		c.x.client = c.cl
 		if c.x.e.shards[i].local != nil {

@@ -2,10 +2,11 @@ package engine
 
 import "github.com/larder-cache/larder/store/keyspace"
 
-// PutBy stores a loaded key as Put does, or with shadow as PutShadow does, by fn, which is given the database and runs with the key's shard held. hash is that of the key.
-func (e *Engine) PutBy(db int, hash uint64, shadow bool, fn func(d *keyspace.DB)) {
+// Put stores a loaded key, whose hash is given, by fn, which runs with the key's shard held; nothing is journaled. With shadow the database that
+// fn is given is the shadow of a database: beside the data that is served, until SwapShadowLocked puts it in its place.
+func (e *Engine) Put(db int, hash uint64, shadow bool, fn func(d *keyspace.DB)) {
 	i := e.Space.ShardOf(hash)
-	e.lockFree(i)
+	e.lockData(i)
 	ks := e.shards[i].ks
 	ks.SetClock(e.freshClock())
 	if shadow {
@@ -13,16 +14,6 @@ func (e *Engine) PutBy(db int, hash uint64, shadow bool, fn func(d *keyspace.DB)
 	} else {
 		fn(ks.DB(db))
 	}
-	e.unlock(i)
-}
-
-// PutShadow is Put into the shadow of a database: beside the data that is served, until SwapShadowLocked puts it in its place.
-func (e *Engine) PutShadow(db int, key, value []byte, expireAt int64) {
-	h := e.Space.Hash(key)
-	i := e.Space.ShardOf(h)
-	e.lockFree(i)
-	e.shards[i].ks.SetClock(e.freshClock())
-	e.shards[i].ks.Shadow(db).SetString(h, key, value, expireAt)
 	e.unlock(i)
 }
 

@@ -35,6 +35,8 @@ func fullSet(n int) (s lockSet) {
 	return s
 }
 
+// lock takes a shard, also one that a busy script has claimed: who touches the data then looks at the gate, as commands do, or is to call
+// lockData.
 func (e *Engine) lock(i int) {
 	s := &e.shards[i]
 	s.mu.Lock()
@@ -125,8 +127,8 @@ func (e *Engine) lockAll() {
 	}
 }
 
-// lockFree is lock for who has no gate to look at: it waits for a busy script that has the shard.
-func (e *Engine) lockFree(i int) {
+// lockData is lock for who touches the data and looks at no gate: it waits for a busy script that has claimed the shard.
+func (e *Engine) lockData(i int) {
 	for e.lock(i); e.shards[i].scripted; e.lock(i) {
 		done := e.scripts.busyEnd()
 		e.unlock(i)

@@ -132,29 +132,7 @@ func TestCollectionsAreOneInstant(t *testing.T) {
 	for seed := range 3 {
 		stops = append(stops, churnCollections(t, n, uint64(seed)))
 	}
-	for range rounds {
-		var wg sync.WaitGroup
-		for range 2 {
-			snap, want := n.frozenSnapshot()
-			wg.Add(1)
-			go func() {
-				defer wg.Done()
-				var out bytes.Buffer
-				if err := snap.WriteTo(t.Context(), &out, 0, replication.NewHistory(n.runID), 0); err != nil {
-					t.Error(err)
-					return
-				}
-				compare(t, thaw(t, out.Bytes()), want)
-			}()
-		}
-		wg.Wait()
-	}
-	for _, stop := range stops {
-		stop()
-	}
-	if waiting, _ := n.space.PreImages(); waiting != 0 {
-		t.Errorf("%d bytes of pre-images are left", waiting)
-	}
+	n.oneInstant(rounds, 2, stops)
 }
 
 // churnCollections changes collections until stop is called.

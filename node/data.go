@@ -205,14 +205,11 @@ func (n *Node) loadKey(out *loaded, r *rdb.Reader, ev *rdb.Event, l *collection.
 	if ev.Meta.ExpireAtMs != 0 {
 		expireAt = ev.Meta.ExpireAtMs
 	}
+	h := n.space.Hash(ev.Key)
 	if ev.Value.Type != rdb.TypeString {
-		return n.loadCollection(out, r, ev, expireAt, l, to)
+		return n.loadCollection(out, r, ev, h, expireAt, l, to)
 	}
-	if to.shadow {
-		n.engine.PutShadow(ev.DB, ev.Key, ev.Value.String, expireAt)
-	} else {
-		n.engine.Put(ev.DB, ev.Key, ev.Value.String, expireAt)
-	}
+	n.engine.Put(ev.DB, h, to.shadow, func(d *keyspace.DB) { d.SetString(h, ev.Key, ev.Value.String, expireAt) })
 	out.keys++
 	return nil
 }
@@ -221,8 +218,7 @@ func (n *Node) loadKey(out *loaded, r *rdb.Reader, ev *rdb.Event, l *collection.
 const maxEmptyTold = 10
 
 // loadCollection adds a key that is not a string. Its shard is held for some elements at a time.
-func (n *Node) loadCollection(out *loaded, r *rdb.Reader, ev *rdb.Event, expireAt int64, l *collection.Loader, to sink) error {
-	h := n.space.Hash(ev.Key)
+func (n *Node) loadCollection(out *loaded, r *rdb.Reader, ev *rdb.Event, h uint64, expireAt int64, l *collection.Loader, to sink) error {
 	shard := n.space.ShardOf(h)
 	hold := func(fn func()) { n.engine.WithShard(shard, func(*keyspace.Shard) { fn() }) }
 	l.Begin(n.space.Shard(shard).Values(), n.space.Limits(), hold, ev.Value.Content.Type, ev.Value.Content.Count)
@@ -236,7 +232,7 @@ func (n *Node) loadCollection(out *loaded, r *rdb.Reader, ev *rdb.Event, expireA
 		}
 		return nil
 	}
-	n.engine.PutBy(ev.DB, h, to.shadow, func(d *keyspace.DB) { l.Store(collection.Key{DB: d, Hash: h, Name: ev.Key}, expireAt) })
+	n.engine.Put(ev.DB, h, to.shadow, func(d *keyspace.DB) { l.Store(collection.Key{DB: d, Hash: h, Name: ev.Key}, expireAt) })
 	out.keys++
 	return nil
 }

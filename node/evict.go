@@ -99,7 +99,7 @@ func (n *Node) defragWork() {
 	until := n.clock.MonoNanos() + int64(defragRound)*int64(d.Percent())/100
 	for n.clock.MonoNanos() < until && n.ctx.Err() == nil {
 		if d.Step() {
-			n.engine.EachShard(func(s *keyspace.Shard) bool { s.Heap().Collect(); return true })
+			n.engine.Collect()
 			d.Decide(n.defragSettings())
 			return
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/larder-cache/larder/base/clock"
 	"github.com/larder-cache/larder/engine"
+	"github.com/larder-cache/larder/store/keyspace"
 )
 
 // BenchmarkTurn is what a request costs between the read and the write: turns of 16 pipelined commands with 64-byte values on random keys,
@@ -38,7 +39,9 @@ func benchTurn(b *testing.B, cmd string, keys int) {
 	n.engine.SetGate(0, engine.GateLoading)
 	value := make([]byte, 64)
 	for i := range keys {
-		n.engine.Put(0, fmt.Appendf(nil, "key:%012d", i), value, -1)
+		key := fmt.Appendf(nil, "key:%012d", i)
+		h := n.space.Hash(key)
+		n.engine.Put(0, h, false, func(d *keyspace.DB) { d.SetString(h, key, value, keyspace.NoExpiry) })
 	}
 	const depth, turns = 16, 1 << 12
 	reply := len("+OK\r\n")

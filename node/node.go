@@ -380,7 +380,7 @@ func (n *Node) background() {
 		}
 		n.cycle.Run()
 		if runs%tidyRuns == 0 {
-			n.engine.EachShard(func(s *keyspace.Shard) bool { s.Heap().Collect(); return true })
+			n.engine.Collect()
 			n.arena.Scavenge(false)
 		}
 	}

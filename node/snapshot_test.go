@@ -179,9 +179,16 @@ func TestSnapshotIsOneInstant(t *testing.T) {
 	for seed := range 3 {
 		stops = append(stops, churn(t, n, uint64(seed), keys))
 	}
+	n.oneInstant(rounds, 3, stops)
+}
+
+// oneInstant checks in each round that some snapshots, made at once while others write, show what there was when each began. stops ends the writers.
+func (n *testNode) oneInstant(rounds, snapshots int, stops []func()) {
+	t := n.t
+	t.Helper()
 	for range rounds {
 		var wg sync.WaitGroup
-		for range 3 {
+		for range snapshots {
 			snap, want := n.frozenSnapshot()
 			wg.Add(1)
 			go func() {

@@ -92,7 +92,7 @@ func (s *Server) event(db int, class byte, event string, key []byte) {
 
 // Tidy gives back memory that is free, which a node does ten times a second.
 func (s *Server) Tidy() {
-	s.Engine.EachShard(func(ks *keyspace.Shard) bool { ks.Heap().Collect(); return true })
+	s.Engine.Collect()
 	s.Engine.Space.Arena().Scavenge(false)
 }
 

@@ -204,18 +204,28 @@ func (r *Reader) openListpack(c *Content) error {
 	return r.packed(c, blob, n, at, r.opts.Deep)
 }
 
+// converted reads an old packed encoding as a listpack of n entries, which is good until the next one.
+func (r *Reader) converted(convert func(lp, p []byte) ([]byte, int, bool), fault error) (lp []byte, n int, err error) {
+	at := r.src.offset()
+	blob, err := r.blob()
+	if err != nil {
+		return nil, 0, err
+	}
+	lp, n, ok := convert(listpack.Init(r.contents.lp), blob)
+	r.contents.lp = lp
+	if !ok {
+		return nil, 0, r.corruptAt(at, "%v", fault)
+	}
+	return lp, n, nil
+}
+
 // openOld makes the open function of an encoding that convert turns into a listpack.
 func openOld(convert func(lp, p []byte) ([]byte, int, bool), fault error) func(*Reader, *Content) error {
 	return func(r *Reader, c *Content) error {
 		at := r.src.offset()
-		blob, err := r.blob()
+		lp, n, err := r.converted(convert, fault)
 		if err != nil {
 			return err
-		}
-		lp, n, ok := convert(listpack.Init(r.contents.lp), blob)
-		r.contents.lp = lp
-		if !ok {
-			return r.corruptAt(at, "%v", fault)
 		}
 		return r.packed(c, lp, n, at, true)
 	}
@@ -446,15 +456,9 @@ func (r *Reader) textScored(el *Element) (err error) {
 
 // ziplistNode reads a node of an old list.
 func (r *Reader) ziplistNode(el *Element) error {
-	at := r.src.offset()
-	blob, err := r.blob()
+	lp, n, err := r.converted(ziplistToListpack, errZiplist)
 	if err != nil {
 		return err
-	}
-	lp, n, ok := ziplistToListpack(listpack.Init(r.contents.lp), blob)
-	r.contents.lp = lp
-	if !ok {
-		return r.corruptAt(at, "%v", errZiplist)
 	}
 	el.Value, el.Count = lp, uint64(n)
 	return nil

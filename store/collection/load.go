@@ -333,13 +333,7 @@ func appendScore(lp []byte, score float64) []byte {
 	if n, ok := wholeScore(score); ok {
 		return listpack.AppendInt(lp, n)
 	}
-	switch {
-	case math.IsInf(score, 1):
-		return listpack.Append(lp, []byte("inf"))
-	case math.IsInf(score, -1):
-		return listpack.Append(lp, []byte("-inf"))
-	}
-	return listpack.Append(lp, strconv.AppendFloat(text[:0], score, 'g', -1, 64))
+	return listpack.Append(lp, appendScoreText(text[:0], score))
 }
 
 // Store gives the collection, which is not empty, to a key, in the shard for which it was begun, and which is held. expireAt is that of DB.SetPacked.

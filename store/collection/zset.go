@@ -63,15 +63,15 @@ func wholeScore(score float64) (int64, bool) {
 	return int64(score), true
 }
 
-// scoreText is any other score as it is packed.
-func (z *ZSet) scoreText(score float64) []byte {
+// appendScoreText appends any other score as it is packed.
+func appendScoreText(b []byte, score float64) []byte {
 	switch {
 	case math.IsInf(score, 1):
-		return append(z.text[:0], "inf"...)
+		return append(b, "inf"...)
 	case math.IsInf(score, -1):
-		return append(z.text[:0], "-inf"...)
+		return append(b, "-inf"...)
 	}
-	return strconv.AppendFloat(z.text[:0], score, 'g', -1, 64)
+	return strconv.AppendFloat(b, score, 'g', -1, 64)
 }
 
 // find is the position of a member in the listpack.
@@ -173,7 +173,7 @@ func (z *ZSet) insertScore(lp []byte, at int, score float64) []byte {
 	if n, ok := wholeScore(score); ok {
 		lp, _ = listpack.InsertIntAfter(lp, at, n)
 	} else {
-		lp, _ = listpack.InsertAfter(lp, at, z.scoreText(score))
+		lp, _ = listpack.InsertAfter(lp, at, appendScoreText(z.text[:0], score))
 	}
 	return lp
 }
