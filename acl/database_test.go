@@ -70,6 +70,8 @@ func TestDatabases(t *testing.T) {
 		{"MOVE k 0", noDatabase},
 		{"MOVE k 99", "-ERR DB index is out of range"},
 		{"COPY k l REPLACE DB 0", noDatabase},
+		{"COPY k l DB 0 DB 2", noDatabase}, // each of them is looked at: the last is the one that counts
+		{"COPY k l DB 2 DB 0", noDatabase},
 		{"COPY k l DB 2", "1"},
 		{"COPY k l NONSENSE DB 0", "-ERR syntax error"},
 		{"MOVE k 2", "1"},

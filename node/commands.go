@@ -46,6 +46,8 @@ func (n *Node) serverCommands() []*spec.Command {
 		{Name: "bgsave", Since: "1.0.0", Doc: "Asynchronously saves the database(s) to disk.", Complex: "O(1)", Group: spec.Server, Arity: -1,
 			Flags: admin | spec.NoAsyncLoading, Args: spec.Args(spec.Opt(spec.OneOf("operation", spec.Since("3.2.2", spec.Token("SCHEDULE")), spec.Since("8.1.0", spec.Token("CANCEL"))))),
 			History: [][2]string{{"3.2.2", "Added the `SCHEDULE` option."}, {"8.1.0", "Added the `CANCEL` option."}}, Run: n.bgsaveRun},
+		{Name: "bgrewriteaof", Since: "1.0.0", Doc: "Asynchronously rewrites the append-only file to disk.", Complex: "O(1)", Group: spec.Server, Arity: 1,
+			Flags: admin | spec.NoAsyncLoading, Run: func(c *spec.Call) { c.Out.Error("ERR " + inertAOF) }},
 		{Name: "lastsave", Since: "1.0.0", Doc: "Returns the Unix timestamp of the last successful save to disk.", Complex: "O(1)", Group: spec.Server, Arity: 1,
 			Flags: spec.Loading | spec.Stale | spec.Fast, Categories: spec.CatAdmin | spec.CatDangerous, Tips: []string{"nondeterministic_output"}, Run: n.lastsaveRun},
 		{Name: "shutdown", Since: "1.0.0", Doc: "Synchronously saves the database(s) to disk and shuts down the server.",
@@ -54,7 +56,7 @@ func (n *Node) serverCommands() []*spec.Command {
 			Args: spec.Args(spec.Opt(spec.OneOf("abort-selector", spec.Block("save-selector-block", spec.Opt(spec.OneOf("save-selector", spec.Token("NOSAVE"), spec.Token("SAVE"))),
 				spec.Since("7.0.0", spec.Opt(spec.Token("NOW"))), spec.Since("7.0.0", spec.Opt(spec.Token("FORCE")))), spec.Since("7.0.0", spec.Token("ABORT"))))),
 			History: [][2]string{{"7.0.0", "Added the `NOW`, `FORCE` and `ABORT` modifiers."}}, Run: n.shutdownRun},
-		n.debugCommand(), n.memoryCommand(), lolwutCommand(),
+		n.debugCommand(), n.memoryCommand(), lolwutCommand(), moduleCommand(),
 		{Name: "time", Since: "2.6.0", Doc: "Returns the server time.", Complex: "O(1)", Group: spec.Server, Arity: 1,
 			Flags: spec.Loading | spec.Stale | spec.Fast, Tips: []string{"nondeterministic_output"}, Run: n.timeRun},
 	}

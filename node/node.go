@@ -158,7 +158,7 @@ func (n *Node) buildEngine(seed uint64, rnd *mrand.Rand) (err error) {
 		Log: n.log, Version: RedisVersion, Dial: n.dialPrimary})
 	n.table, err = spec.NewTable(commands.All(), commands.CommandCommands(func() *spec.Table { return n.table }),
 		n.acl.Commands(n.aclHooks()), engine.Transactions(), n.connectionCommands(), n.repl.Commands(), n.serverCommands(),
-		keydump.Commands(n.keydumpConfig()), engine.ScriptCommands())
+		keydump.Commands(n.keydumpConfig()), engine.ScriptCommands(), clusterCommands())
 	if err != nil {
 		return err
 	}

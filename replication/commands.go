@@ -38,6 +38,9 @@ func (m *Manager) Commands() []*spec.Command {
 			// It may put a command into the stream, which only a primary does: shard 0 keeps the role as it is meanwhile.
 			Complex: "O(1)", Group: spec.Generic, Arity: 3, Flags: spec.Blocking, Scope: spec.ShardZero, Tips: []string{"request_policy:all_shards", "response_policy:agg_min"},
 			Args: spec.Args(spec.Int("numreplicas"), spec.Int("timeout")), Run: m.waitRun},
+		{Name: "waitaof", Since: "7.2.0", Doc: "Blocks until all of the preceding write commands sent by the connection are written to the append-only file of the primary and/or replicas.",
+			Complex: "O(1)", Group: spec.Generic, Arity: 4, Flags: spec.Blocking, Scope: spec.ShardZero, Tips: []string{"request_policy:all_shards", "response_policy:agg_min"},
+			Args: spec.Args(spec.Int("numlocal"), spec.Int("numreplicas"), spec.Int("timeout")), Run: m.waitaofRun},
 	}
 }
 
@@ -165,12 +168,13 @@ func (m *Manager) roleRun(c *spec.Call) {
 	}
 }
 
-// waiting is one WAIT.
+// waiting is one WAIT or WAITAOF.
 type waiting struct {
 	client *engine.Client
 	block  *engine.Block
 	offset int64
 	need   int
+	aof    bool // WAITAOF: until the replicas have it in their append-only files
 }
 
 func (m *Manager) waitRun(c *spec.Call) {
@@ -186,19 +190,54 @@ func (m *Manager) waitRun(c *spec.Call) {
 		c.Out.Error("ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica is configured to be writable (which is not the default) writes to replicas are just local and are not propagated.")
 		return
 	}
-	cl := c.Session.(*engine.Client)
-	got := m.acked(cl.WriteOffset())
-	if int64(got) >= need || c.Session.InMulti() {
-		c.Out.Int(int64(got))
+	m.wait(c, &waiting{need: int(need)}, ms)
+}
+
+func (m *Manager) waitaofRun(c *spec.Call) {
+	local, ok := c.Int(c.Args[1])
+	if !ok {
 		return
 	}
-	w := &waiting{client: cl, offset: cl.WriteOffset(), need: int(need), block: &engine.Block{}}
+	if local < 0 || local > 1 {
+		c.Out.Error("ERR value is out of range, must be between 0 and 1")
+		return
+	}
+	need, ok := c.Int(c.Args[2])
+	if !ok {
+		return
+	}
+	if need < 0 {
+		c.Out.Error("ERR value is out of range, must be positive")
+		return
+	}
+	ms, ok := c.Timeout(c.Args[3])
+	switch {
+	case !ok:
+	case m.Engine.Gate()&engine.GateReplica != 0:
+		c.Out.Error("ERR WAITAOF cannot be used with replica instances. Please also note that writes to replicas are just local and are not propagated.")
+	case local > 0:
+		// This node has no append-only file: `appendonly` can be nothing but no.
+		c.Out.Error("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.")
+	default:
+		m.wait(c, &waiting{need: int(need), aof: true}, ms)
+	}
+}
+
+// wait answers a WAIT or WAITAOF when enough replicas have what its client wrote, or after ms milliseconds; 0 is for ever.
+func (m *Manager) wait(c *spec.Call, w *waiting, ms int64) {
+	cl := c.Session.(*engine.Client)
+	w.client, w.offset, w.block = cl, cl.WriteOffset(), &engine.Block{}
+	got := m.acked(w)
+	if got >= w.need || c.Session.InMulti() {
+		w.reply(c.Out, got)
+		return
+	}
 	if ms > 0 {
 		w.block.DeadlineMs = c.Now + ms
 	}
 	forget := func() { m.mu.Lock(); delete(m.waiting, w); m.mu.Unlock() }
 	w.block.OnGone = forget
-	w.block.OnTimeout = func(out *resp.Writer) { forget(); out.Int(int64(m.acked(w.offset))) }
+	w.block.OnTimeout = func(out *resp.Writer) { forget(); w.reply(out, m.acked(w)) }
 	m.mu.Lock()
 	m.waiting[w] = struct{}{}
 	m.mu.Unlock()
@@ -208,24 +247,38 @@ func (m *Manager) waitRun(c *spec.Call) {
 	m.serveWaiting()
 }
 
-// acked counts the replicas that have a stream up to an offset.
-func (m *Manager) acked(offset int64) int {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.ackedLocked(offset)
+// reply tells how many replicas have it; WAITAOF tells of this node's own file as well, which it has not.
+func (w *waiting) reply(out *resp.Writer, replicas int) {
+	if w.aof {
+		out.Array(2)
+		out.Int(0)
+	}
+	out.Int(int64(replicas))
 }
 
-func (m *Manager) ackedLocked(offset int64) int {
+// acked counts the replicas that have what w waits for.
+func (m *Manager) acked(w *waiting) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.ackedLocked(w)
+}
+
+func (m *Manager) ackedLocked(w *waiting) int {
 	n := 0
 	for r := range m.replicas {
-		if r.online() && r.ack >= offset {
-			n++
+		if has := r.ack; r.online() {
+			if w.aof {
+				has = r.synced
+			}
+			if has >= w.offset {
+				n++
+			}
 		}
 	}
 	return n
 }
 
-// serveWaiting answers the WAITs that have their replicas.
+// serveWaiting answers the WAITs and WAITAOFs that have their replicas.
 func (m *Manager) serveWaiting() {
 	m.mu.Lock()
 	type served struct {
@@ -234,14 +287,14 @@ func (m *Manager) serveWaiting() {
 	}
 	var ready []served
 	for w := range m.waiting {
-		if n := m.ackedLocked(w.offset); n >= w.need {
+		if n := m.ackedLocked(w); n >= w.need {
 			ready = append(ready, served{w, n})
 			delete(m.waiting, w)
 		}
 	}
 	m.mu.Unlock()
 	for _, s := range ready {
-		s.w.client.Unblock(s.w.block, func(out *resp.Writer) { out.Int(int64(s.n)) })
+		s.w.client.Unblock(s.w.block, func(out *resp.Writer) { s.w.reply(out, s.n) })
 	}
 }
 

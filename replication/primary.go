@@ -37,6 +37,7 @@ type replica struct {
 	lagging time.Time // since when it is above the soft limit; zero while it is not
 	state   string    // "" before its resync is decided, then one of state…
 	ack     int64     // the offset that it says it has
+	synced  int64     // the offset that it says is in its append-only file
 	ackAt   time.Time
 }
 
@@ -377,8 +378,15 @@ func (r *replica) heard(args [][]byte) bool {
 	if !ok {
 		return false
 	}
+	synced := int64(0)
+	if len(args) > 4 && spec.EqualFold(args[3], "fack") {
+		if n, ok := resp.ParseInt(args[4]); ok {
+			synced = n
+		}
+	}
 	r.m.mu.Lock()
 	r.ack, r.ackAt = max(r.ack, off), r.m.Clock.Now()
+	r.synced = max(r.synced, synced)
 	r.m.mu.Unlock()
 	r.m.serveWaiting()
 	return true

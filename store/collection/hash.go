@@ -61,9 +61,9 @@ func (h *Hash) Fits(words [][]byte) {
 			h.convert()
 			return
 		}
-		sum += len(w)
+		sum += len(w) + listpack.EntryOverhead
 	}
-	if h.lp != nil && !listpack.CanAdd(h.lp, sum) {
+	if !listpack.CanAdd(h.lp, sum) {
 		h.convert()
 	}
 }
@@ -80,7 +80,7 @@ func (h *Hash) Set(field, val []byte) (created bool) {
 	}
 	h.edit(listpack.EntryBytes(field) + listpack.EntryBytes(val))
 	if h.lp == nil {
-		h.enc, h.lp = value.ListPack, listpack.Init(h.k.DB.Scratch(listpack.EmptyBytes + 2*most)[:listpack.EmptyBytes])
+		h.enc, h.lp = value.ListPack, listpack.Init(h.k.DB.Scratch(listpack.EmptyBytes + len(field) + len(val) + 2*listpack.EntryOverhead)[:listpack.EmptyBytes])
 	}
 	if at := h.find(field); at != listpack.None {
 		h.lp = listpack.Replace(h.lp, listpack.Next(h.lp, at), val)

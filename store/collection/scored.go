@@ -86,11 +86,11 @@ type ZMember struct {
 // StoreZSet makes a key a sorted set of these members, of which there is at least one and no two are equal, whatever was there before. They are in order, and
 // not parts of the arena.
 func StoreZSet(k Key, members []ZMember) {
+	var z ZSet
 	l, bytes, longest := k.DB.Shard().Space().Limits(), 0, 0
 	for _, m := range members {
-		bytes, longest = bytes+len(m.Member), max(longest, len(m.Member))
+		bytes, longest = bytes+len(m.Member)+len(z.text)+2*listpack.EntryOverhead, max(longest, len(m.Member))
 	}
-	var z ZSet
 	z.open(k, keyspace.Entry{}, value.ZSet)
 	lp := listpack.Init(k.DB.Scratch(listpack.EmptyBytes))
 	if len(members) > l.ZSetEntries || longest > l.ZSetValueBytes || !listpack.CanAdd(lp, bytes) {

@@ -149,7 +149,7 @@ func (z *ZSet) Set(member []byte, score float64) {
 // packs reports whether a new member can be packed with the others.
 func (z *ZSet) packs(member []byte) bool {
 	l := z.limits()
-	return z.Len() < l.ZSetEntries && len(member) <= l.ZSetValueBytes && (z.lp == nil || listpack.CanAdd(z.lp, len(member)))
+	return z.Len() < l.ZSetEntries && len(member) <= l.ZSetValueBytes && listpack.CanAdd(z.lp, len(member)+len(z.text)+2*listpack.EntryOverhead)
 }
 
 // insert packs a new member where it belongs.

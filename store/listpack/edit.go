@@ -16,6 +16,10 @@ const All = math.MaxInt
 // CanAdd reports whether a listpack may grow by so many bytes (see EntryBytes).
 func CanAdd(lp []byte, bytes int) bool { return bytes <= limits.MaxListpackBytes-len(lp) }
 
+// EntryOverhead is the most that an entry takes beside its string: what encodes the length before it and behind it. Of a string that is kept
+// as an integer it is also enough.
+const EntryOverhead = 10
+
 // EntryBytes returns how many bytes string s takes as an entry, its back length included.
 func EntryBytes(s []byte) int {
 	if n, ok := decimal.Parse(s); ok {
