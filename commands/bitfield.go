@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"github.com/larder-cache/larder/commands/spec"
+	"github.com/larder-cache/larder/store/keyspace"
 	"github.com/larder-cache/larder/store/value"
 	"github.com/larder-cache/larder/wire/resp"
 )
@@ -67,7 +68,8 @@ type fieldOp struct {
 type fieldOps struct {
 	ops     []fieldOp
 	writes  bool
-	lastBit uint64 // that writes reach
+	lastBit uint64          // that writes reach
+	spans   []keyspace.Span // the bytes that they may change
 }
 
 // parse reads the operations; false after it has answered the error.
@@ -101,7 +103,9 @@ func (f *fieldOps) parse(c *spec.Call) bool {
 		}
 		if op.kind != 'g' {
 			f.writes = true
-			f.lastBit = max(f.lastBit, op.at+uint64(op.bits)-1)
+			last := op.at + uint64(op.bits) - 1
+			f.lastBit = max(f.lastBit, last)
+			f.spans = append(f.spans, keyspace.Span{From: int(op.at >> 3), To: int(last>>3) + 1})
 		}
 		f.ops = append(f.ops, op)
 		i += 1 + used
@@ -164,7 +168,7 @@ func bitfieldRun(c *spec.Call) {
 		c.Out.Error("ERR BITFIELD_RO only supports the GET subcommand")
 		return
 	}
-	b, grown, ok := writableBits(c, f.lastBit)
+	b, grown, ok := writableBits(c, f.lastBit, f.spans...)
 	if !ok {
 		return
 	}

@@ -56,9 +56,9 @@ func bitOffset(c *spec.Call, arg []byte, width int) (uint64, bool) {
 	return uint64(n * times), true
 }
 
-// writableBits gives a string's bytes for writing, such that it has the bit, and whether they are more than before; false after it
+// writableBits gives a string's bytes for writing to some spans of them, such that it has the bit, and whether they are more than before; false after it
 // has answered an error. A key that is not there is made. The string is raw from then on.
-func writableBits(c *spec.Call, bit uint64) (b []byte, grown, ok bool) {
+func writableBits(c *spec.Call, bit uint64, spans ...keyspace.Span) (b []byte, grown, ok bool) {
 	k := c.Key(0)
 	ent := c.Engine.Write(k)
 	old := -1
@@ -68,7 +68,7 @@ func writableBits(c *spec.Call, bit uint64) (b []byte, grown, ok bool) {
 		}
 		old = ent.StringLen()
 	}
-	b = k.DB.Mutable(k.Hash, k.Name, int(bit>>3)+1)
+	b = k.DB.Mutable(k.Hash, k.Name, int(bit>>3)+1, spans...)
 	return b, len(b) != old, true
 }
 
@@ -82,7 +82,7 @@ func setbitRun(c *spec.Call) {
 		c.Out.Error(badBit)
 		return
 	}
-	b, grown, ok := writableBits(c, bit)
+	b, grown, ok := writableBits(c, bit, keyspace.Span{From: int(bit >> 3), To: int(bit>>3) + 1})
 	if !ok {
 		return
 	}

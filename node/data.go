@@ -246,6 +246,5 @@ func clipKey(k []byte) []byte {
 
 // usedMemory is what `used_memory` says: live blocks and index, the journal, and the connections' buffers.
 func (n *Node) usedMemory() int64 {
-	waiting, _ := n.space.PreImages()
-	return n.space.Arena().Used() + waiting + n.journal.Memory() + n.shared.stats.buffers.Load() + n.engine.PubSubTotals().Bytes
+	return n.space.Arena().Used() + n.space.PreImageCopies() + n.journal.Memory() + n.shared.stats.buffers.Load() + n.engine.PubSubTotals().Bytes
 }

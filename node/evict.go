@@ -14,8 +14,7 @@ import (
 // notCounted is what of used memory does not count towards maxmemory, as evicting keys makes it more, or cannot make it less: what the journal keeps
 // for slow replicas beyond the backlog, and what only a running snapshot still needs: values, and copies of what was changed.
 func (n *Node) notCounted() int64 {
-	waiting, _ := n.space.PreImages()
-	return n.journal.Excess() + n.space.WalkHeld() + waiting
+	return n.journal.Excess() + n.space.WalkHeld() + n.space.PreImageCopies()
 }
 
 // countedMemory is engine.Config's Memory.

@@ -198,7 +198,7 @@ func (e Entry) Bytes() int {
 }
 
 // A big value's block begins with the number of its owners: entries (more than one after COPY) in the low half, and in the high half walks that have yet to
-// take it. With more than one nobody writes to it, or moves it. Owners may be in different shards, hence the atomic.
+// take it. With more than one nobody moves it, or writes to it but as bigimage.go says. Owners may be in different shards, hence the atomic.
 const (
 	blockHead = 8
 	walkShare = value.WalkShare
@@ -230,6 +230,7 @@ func (sh *Shard) release(ref arena.Ref) {
 		sh.heap.Free(ref)
 	case n&entryMask == 0:
 		sh.space.walkHeld.Add(size)
+		sh.space.preImages.addBlock(size)
 	}
 }
 
@@ -240,5 +241,6 @@ func (sh *Shard) releaseWalk(ref arena.Ref) {
 	if owners(a, ref).Add(-walkShare) == 0 {
 		sh.heap.Free(ref)
 		sh.space.walkHeld.Add(-size)
+		sh.space.preImages.addBlock(-size)
 	}
 }

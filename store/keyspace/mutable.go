@@ -18,27 +18,34 @@ func (d *DB) Append(hash uint64, key, suffix []byte) int {
 		return len(suffix)
 	}
 	n := e.StringLen()
-	copy(d.mutable(hash, e, p, n+len(suffix))[n:], suffix)
+	copy(d.mutable(hash, e, p, n+len(suffix), []Span{{n, n + len(suffix)}})[n:], suffix)
 	return n + len(suffix)
 }
 
 // SetRange overwrites a string from an offset on and returns its length. Where it is too short it is filled up with zero bytes; a key that is
 // not there counts as empty. The key must hold a string. The result is raw, its expiry stays.
 func (d *DB) SetRange(hash uint64, key []byte, offset int, val []byte) int {
-	b := d.Mutable(hash, key, offset+len(val))
+	b := d.Mutable(hash, key, offset+len(val), Span{offset, offset + len(val)})
 	copy(b[offset:], val)
 	return len(b)
 }
 
-// Mutable gives a string's bytes for writing, at least n of them: a shorter one is filled up with zero bytes, a key that is not there is made.
-// The key must hold a string, and the bytes be written before anything else is done with the shard. The result is raw, its expiry stays.
-// If a walk or another key still needs the bytes as they are, they are copied first, in whole.
-func (d *DB) Mutable(hash uint64, key []byte, n int) []byte {
+// Span is a part of a string: the bytes From, and those up to but without To.
+type Span struct{ From, To int }
+
+// Mutable gives a string's bytes for writing, at least n of them: a shorter one is filled up with zero bytes, a key that is not there is made. The spans are what may be written
+// to; without any, that is everything. The key must hold a string, and the bytes be written before anything else is done with the shard. The result is raw, its expiry stays.
+// If a walk still needs the bytes as they are, the spans' chunks are copied first. If another key does, the first Mutable after COPY copies the whole.
+func (d *DB) Mutable(hash uint64, key []byte, n int, spans ...Span) []byte {
 	e, p := d.find(hash, key)
-	if e.Found() {
-		return d.mutable(hash, e, p, max(n, e.StringLen()))
+	if !e.Found() {
+		return d.Zeros(hash, key, n)
 	}
-	return d.Zeros(hash, key, n)
+	n = max(n, e.StringLen())
+	if len(spans) == 0 {
+		return d.mutable(hash, e, p, n, []Span{{0, n}})
+	}
+	return d.mutable(hash, e, p, n, spans)
 }
 
 // Zeros sets a key to a string of n zero bytes, raw and without an expiry, and gives them for writing, as Mutable does. What the key
@@ -60,11 +67,11 @@ func inlineBytes(e Entry) []byte {
 	return e.bytes(off, n)
 }
 
-// mutable makes a string raw and n bytes long, which it is at most now, and gives those bytes.
-func (d *DB) mutable(hash uint64, e Entry, p dict.Place, n int) []byte {
+// mutable makes a string raw and n bytes long, which it is at most now, and gives those bytes, of which the spans may be written to.
+func (d *DB) mutable(hash uint64, e Entry, p dict.Place, n int, spans []Span) []byte {
 	d.root.dict.BeforeWrite(&d.shard.env, hash)
 	if e.big() {
-		return d.mutableBlock(e, n)
+		return d.mutableBlock(e, n, spans)
 	}
 	if n > InlineMax {
 		return d.moveOut(e, p, n)
@@ -96,12 +103,15 @@ func (d *DB) moveOut(e Entry, p dict.Place, n int) []byte {
 	return b
 }
 
-// mutableBlock makes a big value's block its entry's alone, and long enough.
-func (d *DB) mutableBlock(e Entry, n int) []byte {
+// mutableBlock makes a big value's block long enough, and such that the spans of it may be written to.
+func (d *DB) mutableBlock(e Entry, n int, spans []Span) []byte {
 	ref, old := e.bigValue()
-	alone := owners(d.arena, ref).Load() == 1
-	if !alone || d.arena.Size(ref) < blockHead+n && !d.shard.heap.Grow(ref, blockHead+n) {
-		ref = d.copyBlock(ref, old, n, alone)
+	if !d.shard.writable(ref) || d.arena.Size(ref) < blockHead+n && !d.shard.heap.Grow(ref, blockHead+n) {
+		ref = d.copyBlock(ref, old, n)
+	} else {
+		for _, s := range spans {
+			d.shard.save(ref, s)
+		}
 	}
 	b := blockBytes(d.arena, ref, n)
 	clear(b[old:])
@@ -113,9 +123,9 @@ func (d *DB) mutableBlock(e Entry, n int) []byte {
 
 // copyBlock copies a block to a new one, and gives up the old one. One that grows gets room to spare, as Redis' strings do: as
 // much again up to 1 MiB, so that many small appends copy each byte a bounded number of times.
-func (d *DB) copyBlock(ref arena.Ref, old, n int, growing bool) arena.Ref {
+func (d *DB) copyBlock(ref arena.Ref, old, n int) arena.Ref {
 	room := n
-	if growing {
+	if n > old {
 		room += min(n, spareMost)
 	}
 	to := newBlock(d.shard.heap, d.arena, room)

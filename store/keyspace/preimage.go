@@ -15,14 +15,15 @@ type image struct {
 	at         int
 	klen, vlen int
 	block      arena.Ref // a share in a big value, or 0
+	big        *bigImage // of a long one, or nil
 	part       *part     // the way through a rooted value, or nil
 }
 
-// bytes is what the image holds of memory, itself included.
+// bytes is what the image holds of memory, itself included. A block is not its own as long as a key has it, see release.
 func (im *image) bytes() int {
 	n := int(unsafe.Sizeof(image{})) + im.klen + im.vlen
-	if im.block != 0 {
-		n += im.item.Total
+	if im.big != nil {
+		n += int(unsafe.Sizeof(bigImage{}))
 	}
 	if im.part != nil {
 		n += int(unsafe.Sizeof(part{})) + len(im.part.key)
@@ -90,6 +91,7 @@ func (q *preImageQueue) pop() int {
 // preImages counts what waits for all walks of a space, and tells when that is too much.
 type preImages struct {
 	waiting atomic.Int64
+	blocks  atomic.Int64 // of that, values in the arena that no key has any more
 	bound   atomic.Int64
 	full    atomic.Bool
 	mu      sync.Mutex // held while full changes, so that notify hears of the changes in order
@@ -129,7 +131,18 @@ func (p *preImages) cross() {
 // that is over (false). fn must neither wait nor take a shard. Once, before the space is used.
 func (s *Space) NotifyPreImages(fn func(full bool)) { s.preImages.notify = fn }
 
-// PreImages is how many bytes wait for walks in all shards, and how many may before writers have to wait.
+// addBlock counts a block that only walks have any more, or n below 0: that had it.
+func (p *preImages) addBlock(n int64) {
+	p.blocks.Add(n)
+	p.add(int(n))
+}
+
+// PreImageCopies is how many of the bytes that wait for walks are not in the arena.
+func (s *Space) PreImageCopies() int64 {
+	return s.preImages.waiting.Load() - s.preImages.blocks.Load()
+}
+
+// PreImages is how many bytes wait for walks in all shards, copies and values that no key has any more, and how many may before writers have to wait.
 func (s *Space) PreImages() (waiting, bound int64) {
 	return s.preImages.waiting.Load(), s.preImages.bound.Load()
 }

@@ -58,7 +58,7 @@ func (i *Item) Last() bool {
 // Walk is a snapshot: it emits exactly the keys that were there at its beginning, each once, with the values they had, while writes go on.
 //
 // It goes through each dict by position (dict.BeginWalk). Whatever is about to change a bucket that the walk has not passed hands that bucket's entries over
-// first, once: small values by copy, big ones by a share in their block, which nobody writes to while it is shared, rooted ones by a part (part.go), which is a walk through the value's own index. They wait in a queue until Step
+// first, once: small values by copy, big ones by a share in their block (bigimage.go says how they change meanwhile), rooted ones by a part (part.go), which is a walk through the value's own index. They wait in a queue until Step
 // emits them. Dicts are followed by identity, so FLUSHDB and SWAPDB change nothing; keys that are made later are in buckets handed over already.
 //
 // Each shard's part is independent, and under that shard's lock; but a rooted value may have moved on to another shard since it was handed over. Step, Drain and CloseShard are
@@ -78,13 +78,14 @@ type walkShard struct {
 	queue preImageQueue
 	// nested are the open parts of the rooted values that are in this shard now, whichever shard's walk they belong to, by their index.
 	nested map[*dict.Dict]*part
+	// bigs are the images of long strings that wait, by their blocks.
+	bigs map[arena.Ref]*bigImage
 	// direct: the walker goes through the shard's dicts, and emits what it is handed.
 	direct bool
 
 	// The walker's alone.
 	emit    func(*Item)
 	cost    int
-	sent    int   // how much of the queue's first value was emitted
 	current *part // that is being emitted
 	item    Item
 	digits  [value.MaxIntLen]byte // where an integer's Value is written
@@ -142,7 +143,7 @@ func (w *Walk) Keys(shard int) (n int) {
 	return n
 }
 
-// Pending is how many bytes wait in a shard's queue for Step or Drain: copies, shared blocks, and what the queue itself needs; of rooted values, what waits for the one that is being
+// Pending is how many bytes wait in a shard's queue for Step or Drain: copies, and what the queue itself needs; of rooted values, what waits for the one that is being
 // emitted. To be asked under the lock that Needs names.
 func (w *Walk) Pending(shard int) int {
 	ws := &w.shards[shard]
@@ -324,8 +325,7 @@ func (ws *walkShard) enqueue(e Entry, it *Item) {
 	case isInt:
 		val = strconv.AppendInt(digits[:0], n, 10)
 	case e.big():
-		im.block, _ = e.bigValue()
-		owners(ws.shard.space.arena, im.block).Add(walkShare)
+		im.block, im.big = ws.share(e, it.Total)
 	default:
 		val = inlineBytes(e)
 	}
@@ -343,23 +343,25 @@ func (ws *walkShard) emitImage() {
 	ws.item = im.item
 	it := &ws.item
 	it.Key, it.Value = key, val
-	if im.block != 0 {
-		it.Offset = ws.sent
-		it.Value = blockBytes(ws.shard.space.arena, im.block, it.Total)[ws.sent:min(ws.sent+ChunkBytes, it.Total)]
+	switch {
+	case im.big != nil:
+		it.Offset, it.Value = ws.chunk(im.big)
+	case im.block != 0:
+		it.Value = blockBytes(ws.shard.space.arena, im.block, it.Total)
 	}
 	ws.send()
-	if !it.Last() {
-		ws.sent += len(it.Value)
-		return
+	if im.big != nil {
+		ws.emitted(im.big)
 	}
-	ws.drop()
+	if it.Last() {
+		ws.drop()
+	}
 }
 
 // drop takes the first image out of the queue.
 func (ws *walkShard) drop() {
 	if im, _, _ := ws.queue.first(); im.block != 0 {
-		ws.shard.releaseWalk(im.block)
+		ws.unshare(im.block, im.big)
 	}
-	ws.sent = 0
 	ws.shard.space.preImages.add(-ws.queue.pop())
 }
