@@ -121,8 +121,8 @@ func (a *audience) await(behind int64) error {
 // fanout measures PUBLISH to fifty subscribers.
 func (b *bench) fanout(one, many cores) error {
 	b.say("\n## Publish to %d subscribers\n\nOne connection publishes messages of %d bytes; a message counts once, however many hear it.\n\n", subscribers, valueBytes)
-	b.row("loops", "in flight", "server", "messages/s", "CPU µs/message (min – max)", "CPU ÷ redis")
-	b.rule(6)
+	b.row("loops", "in flight", "server", "messages/s", "CPU µs/message (min – max)", "CPU ÷ redis", "mark")
+	b.rule(7)
 	for _, sc := range []scene{{name: "one", cores: one, threads: 1}, {name: "a core", cores: many, threads: len(many.server)}} {
 		servers, err := b.cast(sc)
 		if err == nil {
@@ -151,17 +151,21 @@ func (b *bench) fanoutOf(sc scene, servers []*server) error {
 				got[s] = append(got[s], m)
 			}
 		}
-		var base float64
+		var base []sample
 		for _, s := range servers {
 			if got[s] == nil {
 				continue
 			}
 			cpu := figureOf(got[s], inMicros(sample.cpu))
 			if s.kind.name == "redis" {
-				base = cpu.mid
+				base = got[s]
+			}
+			ratio, verdict := pairedRatio(got[s], base, inMicros(sample.cpu)), ""
+			if s.kind.name == "larder" {
+				verdict = b.mark(fmt.Sprintf("PUBLISH to %d, loops: %s, %d in flight: CPU a message in redis'", subscribers, sc.name, depth), ratio, mostTypeCPU)
 			}
 			b.row(sc.name, fmt.Sprint(depth), s.kind.name, fmt.Sprintf("%.0f", figureOf(got[s], func(m sample) float64 { return m.rps }).mid),
-				fmt.Sprintf("%.1f (%.1f – %.1f)", cpu.mid, cpu.low, cpu.high), fmt.Sprintf("%.2f", cpu.mid/base))
+				fmt.Sprintf("%.1f (%.1f – %.1f)", cpu.mid, cpu.low, cpu.high), fmt.Sprintf("%.2f", ratio), verdict)
 		}
 	}
 	return nil

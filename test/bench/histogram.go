@@ -48,6 +48,9 @@ func (h *histogram) merge(o *histogram) {
 	h.total += o.total
 }
 
+// longest is the longest duration, but for a bucket's width.
+func (h *histogram) longest() time.Duration { return h.quantile(1 - 1e-15) }
+
 // quantile is the duration that a share q of all does not exceed, but for a bucket's width.
 func (h *histogram) quantile(q float64) time.Duration {
 	rank, seen := uint64(q*float64(h.total)), uint64(0)

@@ -15,6 +15,15 @@ type shape struct {
 	depth int    // requests in flight on each connection
 	keys  uint64 // that are chosen among
 	conns int
+	task  *task // instead of a verb, or nil
+}
+
+// batches are what a client sends in turn.
+func (sh *shape) batches(p protocol) []*batch {
+	if sh.task != nil {
+		return sh.task.batches(sh.depth)
+	}
+	return []*batch{newBatch(p, sh.verb, sh.depth)}
 }
 
 // load is clients at work: each connection sends a batch, and the next when all of it is answered.
@@ -41,7 +50,8 @@ type client struct {
 	w       *worker
 	nc      net.Conn
 	fd      int // of a connection that an epoll loop serves
-	batch   *batch
+	batches []*batch
+	turn    int // which of them is sent next
 	rnd     xorshift
 	in      []byte // what was read
 	have    int    // bytes of it
@@ -56,6 +66,9 @@ const inBytes = 32 << 10
 // by a goroutine each.
 func startLoad(s *server, sh shape) (*load, error) {
 	l := &load{shape: sh, proto: s.kind.proto}
+	if sh.task != nil {
+		l.proto = typedText{}
+	}
 	threads := len(s.cores.load)
 	if s.tls != nil {
 		threads = sh.conns
@@ -70,7 +83,7 @@ func startLoad(s *server, sh shape) (*load, error) {
 			return nil, err
 		}
 		w := l.workers[i%threads]
-		w.conns = append(w.conns, &client{w: w, nc: nc, batch: newBatch(l.proto, sh.verb, sh.depth), rnd: xorshift(i*7919 + 1), in: make([]byte, inBytes)})
+		w.conns = append(w.conns, &client{w: w, nc: nc, batches: sh.batches(l.proto), rnd: xorshift(i*7919 + 1), in: make([]byte, inBytes)})
 	}
 	for _, w := range l.workers {
 		l.done.Add(1)
@@ -140,10 +153,12 @@ func (l *load) latencies() *histogram {
 
 // send writes the next batch.
 func (c *client) send(write func([]byte) error) error {
-	c.batch.choose(&c.rnd, c.w.load.keys)
+	b := c.batches[c.turn]
+	c.turn = (c.turn + 1) % len(c.batches)
+	b.choose(&c.rnd, c.w.load.keys)
 	c.pending = c.w.load.depth
 	c.sent = time.Now()
-	return write(c.batch.bytes)
+	return write(b.bytes)
 }
 
 // received counts the replies in what was read; more is false once the batch is answered.

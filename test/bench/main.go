@@ -5,7 +5,8 @@
 // Servers and load run on different cores. All servers of a table run at once and are measured in turns, so that what
 // else the machine does meets all of them.
 //
-// Reading order: main.go, kinds.go with server.go, load.go with protocol.go, speed.go, memory.go, save.go, big.go, fanout.go, report.go.
+// Reading order: main.go, kinds.go with server.go, load.go with protocol.go, speed.go, memory.go, save.go, big.go, fanout.go, task.go with
+// pour.go, types.go, memtypes.go, bigtypes.go, report.go.
 package main
 
 import (
@@ -21,12 +22,14 @@ import (
 
 var (
 	quick         = flag.Bool("quick", false, "a short run, to see that everything works: its figures mean little")
-	only          = flag.String("only", "", "run only these parts, as in speed,memory,save,big,fanout; empty: all")
+	only          = flag.String("only", "", "run only these parts, as in speed,memory,save,big,fanout,types,memory-types,big-types; empty: all")
+	match         = flag.String("match", "", "of the parts with types, only the rows with this in their name")
 	rounds        = flag.Int("rounds", 5, "measurements of each cell; the servers take turns, and the median counts")
 	duration      = flag.Duration("duration", 1500*time.Millisecond, "length of one measurement")
 	keyCounts     = intsFlag("keys", []int{100_000, 1_200_000}, "how many keys the load is spread over, as in 100000,1200000")
 	memKeys       = flag.Int("memory-keys", 1_000_000, "keys for the memory figures")
 	saveKeys      = flag.Int("save-keys", 3_000_000, "keys that a snapshot under load has")
+	hashFields    = flag.Int("hash-fields", 1_000_000, "fields, of a kilobyte each, of the big hash, and elements of other big collections")
 	bigKeys       = flag.Int("big-keys", 10_000_000, "keys of the big keyspace, of which 10 are volatile")
 	outFile       = flag.String("out", "bench/RESULTS.md", "where the tables go; empty: only to the terminal")
 	valkeyPath    = flag.String("valkey", os.Getenv("VALKEY_SERVER"), "path of valkey-server (or VALKEY_SERVER)")
@@ -73,7 +76,7 @@ func fail(err error) {
 func hurry() {
 	*rounds, *duration = 1, 300*time.Millisecond
 	*keyCounts = []int{20_000, 60_000}
-	*memKeys, *saveKeys, *bigKeys = 200_000, 200_000, 300_000
+	*memKeys, *saveKeys, *bigKeys, *hashFields = 200_000, 200_000, 300_000, 50_000
 	if *outFile == "bench/RESULTS.md" {
 		*outFile = "" // its figures are not to be kept
 	}
@@ -147,7 +150,8 @@ func (b *bench) parts(one, many cores) error {
 	for _, p := range []struct {
 		name string
 		run  func(one, many cores) error
-	}{{"speed", b.speeds}, {"memory", b.memory}, {"save", b.save}, {"big", b.big}, {"fanout", b.fanout}} {
+	}{{"speed", b.speeds}, {"memory", b.memory}, {"save", b.save}, {"big", b.big}, {"fanout", b.fanout},
+		{"types", b.types}, {"memory-types", b.memoryTypes}, {"big-types", b.bigTypes}} {
 		if *only != "" && !strings.Contains(","+*only+",", ","+p.name+",") {
 			continue
 		}
@@ -158,6 +162,9 @@ func (b *bench) parts(one, many cores) error {
 	}
 	return nil
 }
+
+// selected reports whether a row of the parts with types is to be measured.
+func selected(name string) bool { return strings.Contains(name, *match) }
 
 // speeds runs every scene.
 func (b *bench) speeds(one, many cores) error {

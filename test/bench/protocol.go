@@ -118,32 +118,43 @@ func (memcacheText) replies(buf []byte) (n, used int, err error) {
 // batch is depth requests, whose keys are chosen anew each time.
 type batch struct {
 	bytes []byte
-	at    []int // where the digits of each key begin
+	holes []hole
+}
+
+// hole is digits in a request that are chosen anew each time.
+type hole struct {
+	at, digits int
+	below      uint64 // what is chosen is below that; 0: it is a key
 }
 
 func newBatch(p protocol, v verb, depth int) *batch {
 	b := &batch{}
 	for range depth {
 		one := p.request(v)
-		b.at = append(b.at, len(b.bytes)+strings.Index(one, zeroKey())+len(keyPrefix))
+		b.holes = append(b.holes, hole{at: len(b.bytes) + strings.Index(one, zeroKey()) + len(keyPrefix), digits: keyDigits})
 		b.bytes = append(b.bytes, one...)
 	}
 	return b
 }
 
-// put makes request i ask for a key.
-func (b *batch) put(i int, key uint64) {
-	digits := b.bytes[b.at[i] : b.at[i]+keyDigits]
-	for j := keyDigits - 1; j >= 0; j-- {
-		digits[j] = byte('0' + key%10)
-		key /= 10
+// put fills hole i: with one key a request, makes request i ask for that key.
+func (b *batch) put(i int, n uint64) {
+	h := &b.holes[i]
+	digits := b.bytes[h.at : h.at+h.digits]
+	for j := len(digits) - 1; j >= 0; j-- {
+		digits[j] = byte('0' + n%10)
+		n /= 10
 	}
 }
 
-// choose gives every request a key below keys.
+// choose fills every hole, keys with one below keys.
 func (b *batch) choose(rnd *xorshift, keys uint64) {
-	for i := range b.at {
-		b.put(i, rnd.next()%keys)
+	for i := range b.holes {
+		below := b.holes[i].below
+		if below == 0 {
+			below = keys
+		}
+		b.put(i, rnd.next()%below)
 	}
 }
 

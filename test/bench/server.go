@@ -30,7 +30,9 @@ type server struct {
 	cmd     *exec.Cmd
 	log     *tail
 	tls     *tls.Config
+	dir     string
 	follows *server // its primary; nil: it is one
+	replica *server // that syncing started
 	exited  chan struct{}
 	waitErr error
 }
@@ -57,7 +59,7 @@ func start(k *kind, c cores, o options) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &server{kind: k, cores: c, port: o.port, log: &tail{}, exited: make(chan struct{})}
+	s := &server{kind: k, cores: c, port: o.port, dir: o.dir, log: &tail{}, exited: make(chan struct{})}
 	if o.tls != nil {
 		s.tls = o.tls.client
 	}

@@ -26,6 +26,7 @@ var depths = [2]int{16, 1}
 type sample struct {
 	rps            float64
 	p50, p99, p999 time.Duration
+	longest        time.Duration
 	user, system   time.Duration // of the server, a request
 }
 
@@ -56,7 +57,7 @@ func measure(s *server, sh shape, d time.Duration) (sample, error) {
 		return sample{}, fmt.Errorf("%s answered nothing in %v", s.kind.name, took)
 	}
 	h := l.latencies()
-	return sample{rps: float64(n) / took.Seconds(), p50: h.quantile(0.5), p99: h.quantile(0.99), p999: h.quantile(0.999),
+	return sample{rps: float64(n) / took.Seconds(), p50: h.quantile(0.5), p99: h.quantile(0.99), p999: h.quantile(0.999), longest: h.longest(),
 		user: (cpu1.user - cpu0.user) / time.Duration(n), system: (cpu1.system - cpu0.system) / time.Duration(n)}, nil
 }
 
