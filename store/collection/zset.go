@@ -229,6 +229,12 @@ func (z *ZSet) Commit() (deleted bool) { return z.commit(z.Len()) }
 
 // Seek is how many members have a score of less than score, or with after of score as well.
 func (z *ZSet) Seek(score float64, after bool) (rank int) {
+	switch {
+	case after && math.IsInf(score, 1):
+		return z.Len()
+	case !after && math.IsInf(score, -1):
+		return 0
+	}
 	if z.rooted() {
 		c := z.root().Seek(score, after)
 		return c.Rank()

@@ -36,11 +36,13 @@ func (n node) passes(i int, want *target) bool {
 	return want.after
 }
 
-// count is how many entries pass.
+// count is how many entries pass. The tree has keys.
 func (n node) count(want *target) int {
 	lo, hi := 0, n.len()
 	for lo < hi {
-		if mid := (lo + hi) / 2; n.passes(mid, want) {
+		mid := int(uint(lo+hi) / 2)
+		k := load8(n.at(mid)) // mostly enough to tell
+		if k < want.key.Hi || k == want.key.Hi && n.passes(mid, want) {
 			lo = mid + 1
 		} else {
 			hi = mid

@@ -123,13 +123,20 @@ func (t *Tree) split(e *Env, c *Cursor, level int, ent []byte) {
 
 	var child entry
 	up := &c.path[level+1]
-	parent := e.node(up.ref, level+1)
-	copy(parent.bytes(up.i, up.i+1), e.childEntry(&child, left, level))
+	parent, l, r := e.node(up.ref, level+1), e.node(left, level), e.node(right, level)
+	total := parent.weight(up.i) // with what is inserted; only the smaller half is added up
+	sumR := total
+	if l.len() < r.len() {
+		sumR -= l.sum(l.len())
+	} else {
+		sumR = r.sum(r.len())
+	}
+	copy(parent.bytes(up.i, up.i+1), l.childEntry(&child, left, total-sumR))
 	if up.i == 0 {
 		t.fixFirst(e, c, level+1)
 	}
 	up.i++
-	t.put(e, c, level+1, e.childEntry(&child, right, level))
+	t.put(e, c, level+1, r.childEntry(&child, right, sumR))
 }
 
 // cutAt says how many of a full node's entries and the one that comes to them go to the left one of two nodes. At the ends of the tree the new one stays alone, so that a tree that is
@@ -157,13 +164,13 @@ func (c *Cursor) outermost(e *Env, level int, last bool) bool {
 	return true
 }
 
-// raise puts a new root above the old one.
+// raise puts a new root above the old one, which is about to have all that the tree has.
 func (t *Tree) raise(e *Env, c *Cursor) {
 	if invariant.Enabled {
 		invariant.Check(t.height < maxHeight, "tree: too high")
 	}
 	var child entry
-	t.root = e.newNode(int(t.height), e.childEntry(&child, t.root, t.top()), 2)
+	t.root = e.newNode(int(t.height), e.node(t.root, t.top()).childEntry(&child, t.root, t.weight), 2)
 	c.path[t.height] = step{t.root, 0}
 	t.height++
 	c.height++

@@ -176,11 +176,20 @@ func (n node) addWeight(i int, w uint64) {
 
 // sum is the weight of the first entries.
 func (n node) sum(count int) (w uint64) {
-	if n.leaf && !n.weighted {
+	switch {
+	case n.leaf && !n.weighted:
 		return uint64(count)
+	case n.leaf:
+		for i := range count {
+			w += n.weight(i)
+		}
+		return w
 	}
-	for i := range count {
-		w += n.weight(i)
+	// What an inner node's entry ends with; the loop is what a rank costs.
+	p := unsafe.Add(n.p, headBytes+n.prefix+refBytes)
+	for range count {
+		w += load5(p)
+		p = unsafe.Add(p, n.stride)
 	}
 	return w
 }
@@ -222,8 +231,13 @@ func (e *Env) leafEntry(buf *entry, it Item) []byte {
 // childEntry writes what a parent has of a node.
 func (e *Env) childEntry(buf *entry, ref arena.Ref, level int) []byte {
 	n := e.node(ref, level)
+	return n.childEntry(buf, ref, n.sum(n.len()))
+}
+
+// childEntry writes what a parent has of the node, whose ref and sum of weights its caller knows.
+func (n node) childEntry(buf *entry, ref arena.Ref, sum uint64) []byte {
 	copy(buf[:n.prefix], n.bytes(0, 1))
 	store5(unsafe.Pointer(&buf[n.prefix]), uint64(ref))
-	store5(unsafe.Pointer(&buf[n.prefix+refBytes]), n.sum(n.len()))
+	store5(unsafe.Pointer(&buf[n.prefix+refBytes]), sum)
 	return buf[:n.prefix+refBytes+sumBytes]
 }

@@ -24,6 +24,7 @@ var (
 	quick         = flag.Bool("quick", false, "a short run, to see that everything works: its figures mean little")
 	only          = flag.String("only", "", "run only these parts, as in speed,memory,save,big,fanout,types,memory-types,big-types; empty: all")
 	match         = flag.String("match", "", "of the parts with types, only the rows with this in their name")
+	inFlight      = flag.Int("in-flight", 0, "of the part types, only loads with so many requests in flight; 0: all")
 	rounds        = flag.Int("rounds", 5, "measurements of each cell; the servers take turns, and the median counts")
 	duration      = flag.Duration("duration", 1500*time.Millisecond, "length of one measurement")
 	keyCounts     = intsFlag("keys", []int{100_000, 1_200_000}, "how many keys the load is spread over, as in 100000,1200000")

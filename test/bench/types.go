@@ -128,6 +128,9 @@ func (b *bench) typed(t *task, c cores, ratios map[int][]float64) error {
 		}
 	}
 	for _, depth := range depths {
+		if *inFlight > 0 && depth != *inFlight {
+			continue
+		}
 		sh := shape{depth: depth, keys: uint64(t.keys), conns: connections, task: t}
 		if err := b.typedCell(servers, sh, ratios); err != nil {
 			return err
