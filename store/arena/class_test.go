@@ -66,6 +66,19 @@ func TestRunsGrowWithTheClass(t *testing.T) {
 	}
 }
 
+// TestFullRunsWasteLittle: the end of a run that is too short for a block is resident all the same.
+func TestFullRunsWasteLittle(t *testing.T) {
+	for c, p := range fullPages {
+		bytes, size := uint(p)<<pageShift, sizeOf(uint(c))
+		if p < runPages[c] || size <= 8<<10 && float64(bytes%size) > 0.008*float64(bytes) || p > max(runPages[c], maxRunPages) {
+			t.Errorf("class %d of %d bytes: run of %d pages wastes %d bytes", c, size, p, bytes%size)
+		}
+		if got := nextRunPages(uint(c), 1<<40); got != uint32(p) {
+			t.Errorf("class %d of %d bytes: the next run has %d pages, want %d", c, size, got, p)
+		}
+	}
+}
+
 func TestBins(t *testing.T) {
 	prev := uint(0)
 	for n := uint32(1); n < 1<<20; n++ {
