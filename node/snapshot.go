@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"errors"
 	"io"
 	"math/rand/v2"
 	"strconv"
@@ -166,7 +165,6 @@ type itemBatch struct {
 	items []copiedItem
 	long  []byte // a value that comes in several items, so far
 	open  bool   // a rooted value was begun, and not all of it has come
-	err   error  // an item that cannot be written
 }
 
 type copiedItem struct {
@@ -178,21 +176,14 @@ type copiedItem struct {
 	typ           types.Type
 	enc           types.Encoding
 	rooted        bool
-	count         int // of a rooted value: elements, or of a list nodes
+	count         int // of a rooted value: elements, or of a list or stream nodes
 	fieldTTL      bool
 	first, last   bool // of its value
 }
 
 func (b *itemBatch) reset() { b.buf, b.items = b.buf[:0], b.items[:0] }
 
-// errStreams is what a save fails with as long as nothing can hold streams.
-var errStreams = errors.New("node: saving streams is not built yet")
-
 func (b *itemBatch) add(it *keyspace.Item) {
-	if it.Type == types.Stream {
-		b.err = errStreams
-		return
-	}
 	start := len(b.buf)
 	b.buf = append(b.buf, it.Key...)
 	keyEnd := len(b.buf)
@@ -234,9 +225,6 @@ func (b *itemBatch) unfinished() error {
 // write writes the batch.
 func (s *snapshot) write(ctx context.Context, out *rdb.Writer) error {
 	b := &s.batch
-	if b.err != nil {
-		return b.err
-	}
 	for i := range b.items {
 		it := &b.items[i]
 		written, err := s.item(out, it)

@@ -1,10 +1,10 @@
 package keydump
 
 import (
-	"fmt"
-
+	"github.com/larder-cache/larder/base/errs"
 	"github.com/larder-cache/larder/base/limits"
 	"github.com/larder-cache/larder/persist/rdb"
+	"github.com/larder-cache/larder/store/arena"
 	"github.com/larder-cache/larder/store/keyspace"
 	"github.com/larder-cache/larder/store/value"
 )
@@ -23,17 +23,17 @@ func Payload(ent keyspace.Entry, compress bool) ([]byte, error) {
 			return nil, err
 		}
 		return d.Payload()
-	case enc == value.HashTable || enc == value.SkipList || enc == value.QuickList:
+	case ent.Root() != arena.Nil:
 		return rootedPayload(ent, opts)
 	}
-	return nil, fmt.Errorf("DUMP of a %s is not built yet", ent.Type())
+	return nil, errs.Bugf("DUMP of a %s of encoding %s", ent.Type(), ent.Encoding())
 }
 
 // rootedPayload is Payload of a value that has a root.
 func rootedPayload(ent keyspace.Entry, opts rdb.WriterOptions) ([]byte, error) {
 	env, t, root := ent.DB().Values(), ent.Type(), ent.Root()
 	head := rdb.Content{Type: t}
-	if t == value.List {
+	if value.Frozen(t) {
 		head.Count = uint64(value.Nodes(env, t, root))
 	} else {
 		head.Count = uint64(value.Len(env, t, root))
@@ -45,7 +45,7 @@ func rootedPayload(ent keyspace.Entry, opts rdb.WriterOptions) ([]byte, error) {
 	err := d.Begin(head)
 	switch {
 	case err != nil:
-	case t == value.List:
+	case value.Frozen(t):
 		err = writeNodes(d, ent)
 	case t == value.Set:
 		value.OpenSet(env, root).Each(func(x value.Element) bool {
@@ -69,11 +69,11 @@ func rootedPayload(ent keyspace.Entry, opts rdb.WriterOptions) ([]byte, error) {
 	return d.Payload()
 }
 
-// writeNodes writes the nodes of a list.
+// writeNodes writes a list, or a stream.
 func writeNodes(d *rdb.DumpWriter, ent keyspace.Entry) error {
 	var chunk []byte
 	for at, more := uint64(0), true; more; more = at != 0 {
-		chunk, at = value.AppendNodes(chunk[:0], ent.DB().Values(), value.List, ent.Root(), at, 64*limits.KiB)
+		chunk, at = value.AppendNodes(chunk[:0], ent.DB().Values(), ent.Type(), ent.Root(), at, 64*limits.KiB)
 		if err := d.Chunk(chunk); err != nil {
 			return err
 		}

@@ -1,7 +1,7 @@
 // Package keydump is DUMP and RESTORE: a key's value as bytes that Redis and Valkey understand, and back.
 //
 // It stands apart from package commands because that may not import persist; the bytes are persist/rdb's (docs/formats/rdb.md). They know all types but
-// streams: a payload of another type, valid or not, is refused with the reason. What RESTORE builds values with, Load, serves loading snapshots, too. It has no file, lock or clock.
+// modules': such a payload, valid or not, is refused with the reason. What RESTORE builds values with, Load, serves loading snapshots, too. It has no file, lock or clock.
 //
 // Reading order: keydump.go (the declarations, DUMP), dump.go (payloads), load.go, restore.go.
 package keydump

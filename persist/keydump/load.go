@@ -11,7 +11,7 @@ import (
 // Loads reports whether Load can build what a Reader by content has come to.
 func Loads(v *rdb.Value) bool {
 	switch v.Content.Type {
-	case value.List, value.Set, value.Hash, value.ZSet:
+	case value.List, value.Set, value.Hash, value.ZSet, value.Stream:
 		return v.Raw == nil
 	}
 	return false
@@ -30,7 +30,7 @@ func Load(to *collection.Loader, r *rdb.Reader, v *rdb.Value) (empty bool, err e
 		return empty, nil
 	}
 	to.Drop()
-	if errors.Is(err, collection.ErrDuplicate) {
+	if errors.Is(err, collection.ErrDuplicate) || errors.Is(err, collection.ErrPending) {
 		err = &rdb.CorruptError{Offset: r.Offset(), What: err.Error() + " in a " + v.Content.Type.String()}
 	}
 	return false, err
@@ -63,6 +63,27 @@ func loadElements(to *collection.Loader, r *rdb.Reader, t rdb.Type) error {
 			} else {
 				to.Plain(el.Value)
 			}
+		default:
+			loadStream(to, &el)
 		}
+	}
+}
+
+// loadStream gives a part of a stream.
+func loadStream(to *collection.Loader, el *rdb.Element) {
+	switch el.Kind {
+	case rdb.ElementStreamNode:
+		to.StreamNode(value.StreamID(el.ID), el.Value)
+	case rdb.ElementStreamInfo:
+		s := &el.Stream
+		to.StreamFigures(value.StreamFigures{Length: s.Length, Last: value.StreamID(s.Last), First: value.StreamID(s.First), MaxDeleted: value.StreamID(s.MaxDeleted), Added: s.Added})
+	case rdb.ElementGroup:
+		to.StreamGroup(el.Name, value.StreamID(el.ID), el.EntriesRead)
+	case rdb.ElementPending:
+		to.StreamPending(value.StreamID(el.ID), el.TimeMs, el.Deliveries)
+	case rdb.ElementConsumer:
+		to.StreamConsumer(el.Name, el.TimeMs, el.ActiveMs)
+	case rdb.ElementOwned:
+		to.StreamOwned(value.StreamID(el.ID))
 	}
 }

@@ -8,7 +8,8 @@ import (
 )
 
 // Chunk writes the next elements of the value that was begun, in the form in which a walk through a keyspace emits them (docs/formats/value.md): whole elements in
-// a row, of a set its members; of a hash fields and values, with Content.FieldTTL each with its expiry; of a sorted set members and scores; of a list its nodes.
+// a row, of a set its members; of a hash fields and values, with Content.FieldTTL each with its expiry; of a sorted set members and scores; of a list its nodes;
+// of a stream all its parts.
 func (w *Writer) Chunk(chunk []byte) error {
 	c := chunkReader{rest: chunk, ttl: w.value == TypeHashTTL}
 	for len(c.rest) > 0 && w.err == nil {
@@ -48,6 +49,34 @@ func (c *chunkReader) element(el *Element) {
 		}
 		el.Value = c.str()
 	default:
+		c.stream(el)
+	}
+}
+
+// stream reads a part of a stream.
+func (c *chunkReader) stream(el *Element) {
+	switch el.Kind {
+	case ElementStreamNode:
+		el.ID, el.Value = c.id(), c.str()
+	case ElementStreamInfo:
+		s := &el.Stream
+		c.numbers(&s.Length, &s.Last.Ms, &s.Last.Seq, &s.First.Ms, &s.First.Seq, &s.MaxDeleted.Ms, &s.MaxDeleted.Seq, &s.Added, &el.Count)
+	case ElementGroup:
+		el.Name = c.str()
+		c.numbers(&el.ID.Ms, &el.ID.Seq)
+		el.EntriesRead = int64(c.u64())
+		c.numbers(&el.Count)
+	case ElementPending:
+		el.ID, el.TimeMs = c.id(), int64(c.u64())
+		c.numbers(&el.Deliveries)
+	case ElementConsumers:
+		c.numbers(&el.Count)
+	case ElementConsumer:
+		el.Name, el.TimeMs, el.ActiveMs = c.str(), int64(c.u64()), int64(c.u64())
+		c.numbers(&el.Count)
+	case ElementOwned:
+		el.ID = c.id()
+	default:
 		c.bad = true
 	}
 }
@@ -80,15 +109,34 @@ func (c *chunkReader) u64() uint64 {
 	return binary.LittleEndian.Uint64(p)
 }
 
-// str returns a string behind its length.
-func (c *chunkReader) str() []byte {
+// uvarint returns a number of variable length.
+func (c *chunkReader) uvarint() uint64 {
 	n, size := binary.Uvarint(c.rest)
 	if c.bad = c.bad || size <= 0; c.bad {
-		return nil
+		return 0
 	}
 	c.rest = c.rest[size:]
-	return c.take(n)
+	return n
 }
+
+// numbers reads numbers of variable length.
+func (c *chunkReader) numbers(into ...*uint64) {
+	for _, n := range into {
+		*n = c.uvarint()
+	}
+}
+
+// id returns a stream's id.
+func (c *chunkReader) id() StreamID {
+	p := c.take(streamIDBytes)
+	if c.bad {
+		return StreamID{}
+	}
+	return streamID(p)
+}
+
+// str returns a string behind its length.
+func (c *chunkReader) str() []byte { return c.take(c.uvarint()) }
 
 // expiry returns an expiry as Element has it.
 func (c *chunkReader) expiry() int64 {

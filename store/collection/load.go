@@ -40,12 +40,13 @@ type Loader struct {
 	longest int   // of a set: its longest member
 	strings bool  // of a set: not all are integers
 	nodes   bool  // of a list: it has come in nodes
-	err     error // ErrDuplicate
+	err     error // ErrDuplicate, ErrPending
 
 	// What has not been put under the root. buf has the elements' strings.
 	buf     []byte
 	waiting []loadElement
 	lp      []byte
+	stream  streamLoad
 }
 
 // loadElement is an element that waits: where its strings are, which follow each other.
@@ -77,7 +78,7 @@ func (l *Loader) Begin(env *value.Env, lim *keyspace.Limits, hold func(fn func()
 	if cap(buf) > keptLoadBytes || cap(lp) > keptLoadBytes {
 		buf, waiting, lp = nil, nil, nil
 	}
-	*l = Loader{hold: hold, env: env, lim: *lim, typ: t, bytes: listpack.EmptyBytes, buf: buf, waiting: waiting, lp: lp}
+	*l = Loader{hold: hold, env: env, lim: *lim, typ: t, bytes: listpack.EmptyBytes, buf: buf, waiting: waiting, lp: lp, stream: streamLoad{waiting: l.stream.waiting[:0]}}
 	most := math.MaxInt
 	switch t {
 	case value.Set:
@@ -87,7 +88,7 @@ func (l *Loader) Begin(env *value.Env, lim *keyspace.Limits, hold func(fn func()
 	case value.ZSet:
 		most = max(l.lim.ZSetEntries, 0)
 	}
-	l.rooted = count > uint64(most)
+	l.rooted = count > uint64(most) || t == value.Stream
 }
 
 // Packed gives the whole collection as an intset or a listpack, which must stay as it is until Store. It becomes a rooted one if it has too many elements; of
@@ -223,6 +224,10 @@ func (l *Loader) insert() {
 	if l.root == arena.Nil {
 		l.root = l.newRoot()
 	}
+	if l.typ == value.Stream {
+		l.insertStream()
+		return
+	}
 	for i := range l.waiting {
 		x := &l.waiting[i]
 		if !l.insertOne(x, l.buf[x.start:x.mid], l.buf[x.mid:x.end]) {
@@ -241,6 +246,8 @@ func (l *Loader) newRoot() arena.Ref {
 		return value.NewHash(l.env).Root()
 	case value.ZSet:
 		return value.NewZSet(l.env).Root()
+	case value.Stream:
+		return value.NewStream(l.env).Root()
 	default:
 		return value.NewList(l.env).Root()
 	}
@@ -266,9 +273,13 @@ func (l *Loader) insertOne(x *loadElement, a, b []byte) (created bool) {
 	return true
 }
 
-// End ends the collection: it is Stored or Dropped next. empty says that it has no elements, and Redis has no such key. An error is ErrDuplicate.
+// End ends the collection: it is Stored or Dropped next. empty says that it has no elements, and Redis has no such key; a stream never is. An error is ErrDuplicate or, of a stream,
+// ErrPending.
 func (l *Loader) End() (empty bool, err error) {
 	switch {
+	case l.typ == value.Stream:
+		l.flush()
+		return false, l.endStream()
 	case l.packed != nil || l.n == 0:
 	case l.rooted:
 		l.flush()
@@ -347,6 +358,8 @@ func (l *Loader) Store(k Key, expireAt int64) keyspace.Entry {
 		enc = value.QuickList
 	case value.ZSet:
 		enc = value.SkipList
+	case value.Stream:
+		enc = value.StreamEncoding
 	}
 	root := l.root
 	l.root = arena.Nil

@@ -21,6 +21,16 @@ func (t *Tree) Own(e *Env, c *Cursor) Item {
 	return c.Item(e)
 }
 
+// Sole reports whether all nodes on the way to c's item are the tree's alone: then the item is, too, unless it has other owners itself.
+func (t *Tree) Sole(e *Env, c *Cursor) bool {
+	for l := range c.height {
+		if e.owners(c.path[l].ref).Load() > 1 {
+			return false
+		}
+	}
+	return true
+}
+
 // own copies the nodes of c's path that others own too.
 func (t *Tree) own(e *Env, c *Cursor) {
 	for l := c.height - 1; l >= 0; l-- {

@@ -19,6 +19,8 @@ type Env struct {
 
 	zset tree.Env // of the order of sorted sets
 	list tree.Env // of lists
+
+	stream, groups, consumers, pending, owned tree.Env // of streams
 }
 
 // Init makes an Env ready. hand is dict.Env's; nil will do where nobody walks.
@@ -26,6 +28,7 @@ func (env *Env) Init(a *arena.Arena, h *arena.Heap, hash func([]byte) uint64, ha
 	env.Arena, env.Heap, env.Hash = a, h, hash
 	env.zset = zsetOrder(a, h)
 	env.list = listEnv(a, h)
+	env.initStreams()
 	env.Dict = dict.Env{Arena: a, Heap: h, Hand: hand, Hash: func(ref arena.Ref) uint64 { return hash(elementAt(a, ref).Member()) }}
 }
 

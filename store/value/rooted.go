@@ -16,6 +16,8 @@ func Len(env *Env, t Type, root arena.Ref) int {
 		return members{env, root}.Len()
 	case t == List:
 		return OpenList(env, root).Len()
+	case t == Stream:
+		return int(OpenStream(env, root).Figures().Length)
 	}
 	return 0
 }
@@ -30,6 +32,8 @@ func Bytes(env *Env, t Type, root arena.Ref) int64 {
 		n += OpenZSet(env, root).bytes()
 	case List:
 		n += OpenList(env, root).bytes()
+	case Stream:
+		n += OpenStream(env, root).bytes()
 	}
 	return n
 }
@@ -44,11 +48,13 @@ func Free(env *Env, t Type, root arena.Ref, n int) (done bool) {
 		return OpenZSet(env, root).freeSome(n)
 	case List:
 		return OpenList(env, root).freeSome(n)
+	case Stream:
+		return OpenStream(env, root).freeSome(n)
 	}
 	return true
 }
 
-// Clone makes a copy of a value of env in the env of another shard, or the same one, and returns its root. Both shards are held. A list's copy shares
+// Clone makes a copy of a value of env in the env of another shard, or the same one, and returns its root. Both shards are held. The copy of a list or stream shares
 // everything with it until one of them changes; of the others it is a deep copy.
 func Clone(to, env *Env, t Type, root arena.Ref) arena.Ref {
 	switch t {
@@ -58,6 +64,8 @@ func Clone(to, env *Env, t Type, root arena.Ref) arena.Ref {
 		return OpenZSet(env, root).clone(to).root
 	case List:
 		return OpenList(env, root).clone(to).root
+	case Stream:
+		return OpenStream(env, root).clone(to).root
 	}
 	return arena.Nil
 }
@@ -73,6 +81,8 @@ func Defrag(env *Env, t Type, root arena.Ref, position uint64) (next uint64, mov
 		next, moved, left = OpenZSet(env, root).defrag(position)
 	case List:
 		return OpenList(env, root).defrag(position)
+	case Stream:
+		return OpenStream(env, root).defrag(position)
 	}
 	if next == dict.End {
 		next = 0
@@ -89,6 +99,8 @@ func Check(env *Env, t Type, root arena.Ref) error {
 		return OpenZSet(env, root).check()
 	case List:
 		return OpenList(env, root).check()
+	case Stream:
+		return OpenStream(env, root).check()
 	}
 	return nil
 }
@@ -102,12 +114,15 @@ func Index(env *Env, t Type, root arena.Ref) *dict.Dict {
 }
 
 // Frozen reports whether a walk reads values of a type from a Clone of its own, which costs nothing, by AppendNodes, and not through an index.
-func Frozen(t Type) bool { return t == List }
+func Frozen(t Type) bool { return t == List || t == Stream }
 
 // Nodes is how many nodes AppendNodes appends of a value in all.
 func Nodes(env *Env, t Type, root arena.Ref) int {
-	if t == List {
+	switch t {
+	case List:
 		return OpenList(env, root).Nodes()
+	case Stream:
+		return OpenStream(env, root).Nodes()
 	}
 	return 0
 }
@@ -115,8 +130,11 @@ func Nodes(env *Env, t Type, root arena.Ref) int {
 // AppendNodes appends nodes of a Frozen type's value, in the form in which walks emit them, from a position on (0 at first) until dst is at least so many bytes longer. It
 // returns the position to go on at, 0 at the end.
 func AppendNodes(dst []byte, env *Env, t Type, root arena.Ref, position uint64, bytes int) (to []byte, next uint64) {
-	if t == List {
+	switch t {
+	case List:
 		return OpenList(env, root).appendNodes(dst, position, bytes)
+	case Stream:
+		return OpenStream(env, root).appendNodes(dst, position, bytes)
 	}
 	return dst, 0
 }
