@@ -172,7 +172,7 @@ func TestBadPayloads(t *testing.T) {
 		"a huge length":        {seal("\x00\x81\x7f\xff\xff\xff\xff\xff\xff\xff", version), format},
 		"a length over bound":  {seal("\x00\x80\x40\x00\x00\x00", version), format},
 		"an LZF bomb":          {seal("\x00\xc3\x01\x80\x1f\xff\xff\xff\x00", version), format},
-		"a stream":             {seal("\x15\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", version), "-ERR RESTORE of a stream is not built yet"},
+		"a module's value":     {seal("\x07\x01\x00", version), "-ERR RESTORE of a module is not built yet"},
 		"an empty list":        {seal("\x01\x00", version), format},
 		"an empty set":         {seal("\x02\x00", version), format},
 		"an empty hash":        {seal("\x04\x00", version), format},

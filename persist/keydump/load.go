@@ -30,7 +30,7 @@ func Load(to *collection.Loader, r *rdb.Reader, v *rdb.Value) (empty bool, err e
 		return empty, nil
 	}
 	to.Drop()
-	if errors.Is(err, collection.ErrDuplicate) || errors.Is(err, collection.ErrPending) {
+	if errors.Is(err, collection.ErrDuplicate) || errors.Is(err, collection.ErrPending) || errors.Is(err, collection.ErrStream) {
 		err = &rdb.CorruptError{Offset: r.Offset(), What: err.Error() + " in a " + v.Content.Type.String()}
 	}
 	return false, err

@@ -40,7 +40,7 @@ type Loader struct {
 	longest int   // of a set: its longest member
 	strings bool  // of a set: not all are integers
 	nodes   bool  // of a list: it has come in nodes
-	err     error // ErrDuplicate, ErrPending
+	err     error // ErrDuplicate, ErrPending, ErrStream
 
 	// What has not been put under the root. buf has the elements' strings.
 	buf     []byte
@@ -274,7 +274,7 @@ func (l *Loader) insertOne(x *loadElement, a, b []byte) (created bool) {
 }
 
 // End ends the collection: it is Stored or Dropped next. empty says that it has no elements, and Redis has no such key; a stream never is. An error is ErrDuplicate or, of a stream,
-// ErrPending.
+// ErrPending or ErrStream.
 func (l *Loader) End() (empty bool, err error) {
 	switch {
 	case l.typ == value.Stream:

@@ -10,12 +10,18 @@ import (
 // ErrPending is what a Loader says of a stream some of whose pending entries are no consumer's, or of two, or of a consumer but not of its group.
 var ErrPending = errors.New("pending entries of consumers that are not those of their group")
 
+// ErrStream is what a Loader says of a stream whose entries are out of order, or not as many as its figures say.
+var ErrStream = errors.New("entries that do not fit the figures of their stream")
+
 // streamLoad is what a Loader has of a stream, whose parts come in the order in which rdb.Reader gives them.
 type streamLoad struct {
 	waiting  []streamPart
 	group    value.StreamGroup
 	consumer value.StreamConsumer
 	left     int // entries of the group that no consumer has yet
+
+	entries uint64 // of all nodes, that are not deleted
+	last    value.StreamID
 }
 
 // streamPart is a part of a stream that waits. Its string is in Loader.buf.
@@ -39,13 +45,21 @@ const (
 	loadOwned
 )
 
-// StreamNode adds a stream's next node, a validated listpack. Ids ascend.
+// StreamNode adds a stream's next node, whose layout has been validated.
 func (l *Loader) StreamNode(id value.StreamID, lp []byte) {
+	n, ok := value.CheckStreamNode(lp, id, &l.stream.last)
+	l.stream.entries += n
+	if !ok && l.err == nil {
+		l.err = ErrStream
+	}
 	l.addPart(streamPart{kind: loadStreamNode, id: id}, lp)
 }
 
 // StreamFigures gives a stream's figures, behind its nodes, which have so many entries.
 func (l *Loader) StreamFigures(f value.StreamFigures) {
+	if (f.Length != l.stream.entries || f.Last.Less(l.stream.last)) && l.err == nil {
+		l.err = ErrStream
+	}
 	l.addPart(streamPart{kind: loadFigures, figures: f}, nil)
 }
 

@@ -205,3 +205,23 @@ func markRange(lp []byte, node StreamID, stop func(x *streamEntry, marked int64)
 	}
 	return h.setCounts(lp, h.count-marked, h.deleted+marked), marked
 }
+
+// CheckStreamNode looks into a node, whose layout has been validated: whether its id and those of its entries ascend, behind last, and its head counts them right. It returns how many entries
+// are not deleted; last is the last one's id then.
+func CheckStreamNode(lp []byte, node StreamID, last *StreamID) (entries uint64, ok bool) {
+	if !last.IsZero() && !last.Less(node) {
+		return 0, false
+	}
+	h := readHead(lp)
+	var counts [2]int64
+	for at := listpack.Next(lp, h.last); at != listpack.None; {
+		x := readEntry(lp, at, node, &h)
+		if x.id.Less(node) || !last.Less(x.id) {
+			return 0, false
+		}
+		*last = x.id
+		counts[x.flags&streamDeleted]++
+		at = listpack.Skip(lp, x.body, x.parts())
+	}
+	return uint64(h.count), counts == [2]int64{h.count, h.deleted}
+}
