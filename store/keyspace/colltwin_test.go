@@ -17,6 +17,8 @@ type coll struct {
 	elems map[string]elem
 	list  []string // of a list (listtwin_test.go)
 	nodes int      // that were emitted of it
+
+	stream string // of a stream (streamtwin_test.go)
 }
 
 type elem struct {
@@ -24,7 +26,7 @@ type elem struct {
 	at  int64
 }
 
-func (c *coll) clone() *coll { return &coll{elems: maps.Clone(c.elems), list: slices.Clone(c.list)} }
+func (c *coll) clone() *coll { return &coll{elems: maps.Clone(c.elems), list: slices.Clone(c.list), stream: c.stream} }
 
 func (c *coll) volatile() bool {
 	for _, x := range c.elems {
@@ -103,7 +105,9 @@ func (w *twin) change(db int, key string, n int, name func() string) {
 		if !had {
 			m.at, m.lru = NoExpiry, uint32(w.now)
 		}
-		switch w.rnd.IntN(4) {
+		switch w.rnd.IntN(5) {
+		case 4:
+			m.typ, m.enc = value.Stream, value.StreamEncoding
 		case 3:
 			m.typ, m.enc = value.List, value.QuickList
 		case 0:
@@ -117,6 +121,8 @@ func (w *twin) change(db int, key string, n int, name func() string) {
 		if !e.Found() || e.Root() == 0 {
 			fresh := func() arena.Ref { return value.NewHash(d.Values()).Root() }
 			switch m.typ {
+			case value.Stream:
+				fresh = func() arena.Ref { return value.NewStream(d.Values()).Root() }
 			case value.List:
 				fresh = func() arena.Ref { return value.NewList(d.Values()).Root() }
 			case value.Set:
@@ -129,6 +135,8 @@ func (w *twin) change(db int, key string, n int, name func() string) {
 		d.BeforeChange(e)
 		for range n {
 			switch m.typ {
+			case value.Stream:
+				w.changeStream(value.OpenStream(d.Values(), e.Root()), m.coll, name())
 			case value.List:
 				w.changeList(value.OpenList(d.Values(), e.Root()), m.coll, name())
 			case value.Set:
@@ -138,6 +146,9 @@ func (w *twin) change(db int, key string, n int, name func() string) {
 			default:
 				w.changeHash(value.OpenHash(d.Values(), e.Root()), m.coll, name())
 			}
+		}
+		if m.typ == value.Stream {
+			m.coll.freezeStream(value.OpenStream(d.Values(), e.Root()), d.Values())
 		}
 		if m.coll.len() == 0 {
 			d.Delete(h, []byte(key))
@@ -228,6 +239,12 @@ func (w *twin) mustBeColl(e Entry, key string, m model) {
 	}
 	got := &coll{elems: map[string]elem{}}
 	env := e.DB().Values()
+	if m.typ == value.Stream {
+		if got.freezeStream(value.OpenStream(env, e.Root()), env); got.stream != m.coll.stream {
+			w.t.Fatalf("%q: another stream, of %d bytes, want %d", key, len(got.stream), len(m.coll.stream))
+		}
+		return
+	}
 	if m.typ == value.List {
 		w.mustBeList(value.OpenList(env, e.Root()), key, m.coll)
 		return
@@ -260,7 +277,7 @@ func (w *twin) mustBeColl(e Entry, key string, m model) {
 func (w *twin) emittedColl(k *walking, shard int, it *Item, m model) {
 	id := fmt.Sprint(shard, it.DB, string(it.Key))
 	c := k.coll[id]
-	if it.First() != (c == nil) || it.Type != value.List && it.Count != len(m.coll.elems) || it.FieldTTL != m.coll.volatile() {
+	if it.First() != (c == nil) || !value.Frozen(it.Type) && it.Count != len(m.coll.elems) || it.FieldTTL != m.coll.volatile() {
 		w.t.Fatalf("walk: %q: first %v, %d elements, TTLs %v; want %v, %d, %v", it.Key, it.First(), it.Count, it.FieldTTL, c == nil, len(m.coll.elems), m.coll.volatile())
 	}
 	for other := range k.coll {
@@ -272,14 +289,17 @@ func (w *twin) emittedColl(k *walking, shard int, it *Item, m model) {
 		c = &coll{elems: map[string]elem{}}
 		k.coll[id] = c
 	}
-	if it.Type == value.List {
+	switch it.Type {
+	case value.List:
 		c.emittedList(it.Value)
+	case value.Stream:
+		c.stream += string(it.Value)
 	}
 	next := func(b []byte) ([]byte, string) {
 		n, size := binary.Uvarint(b)
 		return b[size+int(n):], string(b[size : size+int(n)])
 	}
-	for b := it.Value; len(b) > 0 && it.Type != value.List; {
+	for b := it.Value; len(b) > 0 && !value.Frozen(it.Type); {
 		var name string
 		el := elem{at: NoExpiry}
 		b, name = next(b)
@@ -300,7 +320,7 @@ func (w *twin) emittedColl(k *walking, shard int, it *Item, m model) {
 	if !it.Last() {
 		return
 	}
-	if !maps.Equal(c.elems, m.coll.elems) || !slices.Equal(c.list, m.coll.list) || it.Type == value.List && it.Count != c.nodes {
+	if !maps.Equal(c.elems, m.coll.elems) || !slices.Equal(c.list, m.coll.list) || c.stream != m.coll.stream || it.Type == value.List && it.Count != c.nodes {
 		w.t.Fatalf("walk: %q has %d elements, want %d, or other ones", it.Key, c.len(), m.coll.len())
 	}
 	delete(k.coll, id)

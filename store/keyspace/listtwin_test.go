@@ -10,8 +10,8 @@ import (
 	"github.com/larder-cache/larder/store/value"
 )
 
-// len is the number of elements, of a list or of another collection.
-func (c *coll) len() int { return len(c.elems) + len(c.list) }
+// len is the number of elements, of a list or of another collection; of a stream, which may be empty, its bytes.
+func (c *coll) len() int { return len(c.elems) + len(c.list) + len(c.stream) }
 
 // changeList makes one change to a list.
 func (w *twin) changeList(l value.RootedList, c *coll, name string) {
