@@ -38,7 +38,7 @@ func (p *peer) all(calls [][]string) {
 	}
 }
 
-// collections are calls that make keys of all types but streams: small and big, of short, long and very long words, of integers and others.
+// collections are calls that make keys of all types but streams (stream_test.go): small and big, of short, long and very long words, of integers and others.
 func collections(rnd *rand.Rand) (calls [][]string) {
 	word := func(kind int) string {
 		switch kind {

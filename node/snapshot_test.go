@@ -106,6 +106,10 @@ func frozenValue(r *rdb.Reader, v *rdb.Value) []byte {
 	var el rdb.Element
 	more, err := r.NextElement(&el)
 	for ; more && err == nil; more, err = r.NextElement(&el) {
+		if t == val.Stream {
+			words = append(words, fmt.Sprintf("%v", el))
+			continue
+		}
 		switch el.Kind {
 		case rdb.ElementNode:
 			add(el.Value)
@@ -122,7 +126,7 @@ func frozenValue(r *rdb.Reader, v *rdb.Value) []byte {
 	if err != nil {
 		return []byte(err.Error())
 	}
-	if t != val.List {
+	if t != val.List && t != val.Stream {
 		slices.Sort(words)
 	}
 	return []byte(t.String() + " " + strings.Join(words, " "))
