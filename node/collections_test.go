@@ -255,6 +255,7 @@ func TestDuplicatesInSnapshots(t *testing.T) {
 		many = append(many, member("m"+strconv.Itoa(i)))
 	}
 	many = append(many, member("m5"))
+	group, none := rdb.Element{Kind: rdb.ElementGroup, Name: []byte("g")}, rdb.Element{Kind: rdb.ElementConsumers}
 	for what, c := range map[string]struct {
 		typ      val.Type
 		elements []rdb.Element
@@ -263,11 +264,16 @@ func TestDuplicatesInSnapshots(t *testing.T) {
 		"big set":    {val.Set, many},
 		"hash":       {val.Hash, []rdb.Element{{Kind: rdb.ElementField, Name: []byte("f")}, {Kind: rdb.ElementField, Name: []byte("f")}}},
 		"sorted set": {val.ZSet, []rdb.Element{{Kind: rdb.ElementScored, Name: []byte("m")}, {Kind: rdb.ElementScored, Name: []byte("m"), Score: 1}}},
+		"stream":     {val.Stream, []rdb.Element{{Kind: rdb.ElementStreamInfo, Count: 2}, group, none, group, none}},
 	} {
 		t.Run(what, func(t *testing.T) {
 			dir := t.TempDir()
 			file := snapshotOf(t, func(w *rdb.Writer) error {
-				return writeKey(w, rdb.Content{Type: c.typ, Count: uint64(len(c.elements))}, c.elements...)
+				count := len(c.elements)
+				if c.typ == val.Stream {
+					count = 0 // of nodes
+				}
+				return writeKey(w, rdb.Content{Type: c.typ, Count: uint64(count)}, c.elements...)
 			})
 			if err := os.WriteFile(filepath.Join(dir, "dump.rdb"), file, 0o600); err != nil {
 				t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/larder-cache/larder/commands/spec"
 	"github.com/larder-cache/larder/engine/enginetest"
 	"github.com/larder-cache/larder/persist/keydump"
 	"github.com/larder-cache/larder/persist/rdb"
@@ -14,7 +15,11 @@ import (
 
 func newServer(t testing.TB) *enginetest.Server {
 	t.Helper()
-	return enginetest.New(t, enginetest.Start, keydump.Commands(keydump.Config{Compress: func() bool { return true }})...)
+	return enginetest.New(t, enginetest.Start, keydumpCommands()...)
+}
+
+func keydumpCommands() []*spec.Command {
+	return keydump.Commands(keydump.Config{Compress: func() bool { return true }})
 }
 
 // in is a point in time, as it is propagated.

@@ -234,3 +234,67 @@ func TestBadStreams(t *testing.T) {
 		cl.Do("DEL a b")
 	}
 }
+
+// spoil changes something in a stream's elements, or nothing.
+func spoil(r *rand.Rand, els []rdb.Element) {
+	el := &els[r.IntN(len(els))]
+	small := func() uint64 { return uint64(r.IntN(6)) }
+	switch el.Kind {
+	case rdb.ElementStreamNode:
+		at := listpack.Seek(el.Value, r.IntN(listpack.Count(el.Value)))
+		switch r.IntN(6) {
+		case 0:
+			el.ID.Seq = small()
+		case 1:
+			el.Value = listpack.Delete(el.Value, at, 1)
+		case 2:
+			el.Value = listpack.Insert(el.Value, at, []byte("text"))
+		default:
+			n := []int64{-1, 0, 1, 2, 3, 4, 5, 1 << 20, -1 << 62, 1<<62 - 1}
+			el.Value = listpack.ReplaceInt(el.Value, at, n[r.IntN(len(n))])
+		}
+	case rdb.ElementStreamInfo:
+		el.Stream.Length, el.Stream.Last.Seq = el.Stream.Length+small()-2, small()*3
+	case rdb.ElementPending, rdb.ElementOwned, rdb.ElementGroup:
+		el.ID.Seq = small()
+	case rdb.ElementConsumer:
+		el.Name = []byte("c")
+	}
+}
+
+// TestSpoiltStreams: streams of which something small is wrong are refused, or sound.
+func TestSpoiltStreams(t *testing.T) {
+	r := rand.New(rand.NewPCG(20261121, 10))
+	s := newServer(t)
+	c := s.Client()
+	taken := 0
+	const rounds = 3000
+	for range rounds {
+		els := []rdb.Element{streamNode(rdb.StreamID{Ms: 1, Seq: 1}, nil, 0, -1, 2), streamNode(rdb.StreamID{Ms: 1, Seq: 5}, nil, 0, 1, -3), streamInfo(4, 9, 2),
+			streamGroup("g", 2), streamPending(1), streamPending(3), streamConsumers(2), streamConsumer("c", 1), streamOwned(3), streamConsumer("d", 1), streamOwned(1),
+			streamGroup("h", 1), streamPending(2), streamConsumers(1), streamConsumer("c", 1), streamOwned(2)}
+		for range 1 + r.IntN(3) {
+			spoil(r, els)
+		}
+		switch got := enginetest.Show(c.Value("RESTORE", "a", "0", streamPayload(t, 2, els...))); got {
+		case "OK":
+			taken++
+			exercise(t, s)
+			c.Do("DEL a")
+		case "-ERR Bad data format":
+		default:
+			t.Fatal(got)
+		}
+	}
+	if taken < rounds/20 || taken > rounds*19/20 {
+		t.Errorf("%d of %d streams were taken", taken, rounds)
+	}
+	var used int64
+	s.Engine.EachShard(func(sh *keyspace.Shard) bool {
+		used += sh.Heap().Used()
+		return true
+	})
+	if used > 1<<20 {
+		t.Errorf("%d bytes are left of what was refused", used)
+	}
+}
