@@ -6,7 +6,8 @@
 //
 // Reading order: commands.go, then a file a group: string.go with set.go, number.go, stringrange.go and lcs.go, generic.go with expire.go,
 // scan.go, rename.go, object.go, flush.go and swapdb.go, hash.go with collscan.go, list.go, listblocking.go, setcmd.go with setops.go,
-// zset.go with zsetrange.go, zsetpop.go and zsetalgebra.go,
+// zset.go with zsetrange.go, zsetpop.go and zsetalgebra.go, stream.go with streamid.go, streamadd.go, streamread.go, streamdelivery.go, streamgroup.go,
+// streampending.go, streamclaim.go and streaminfo.go,
 // connection.go, command.go with commandinfo.go and commanddocs.go.
 package commands
 
@@ -21,7 +22,7 @@ import (
 
 // All declares every command of the package that needs nothing to be told; CommandCommands has those that do.
 func All() []*spec.Command {
-	return slices.Concat(stringCommands(), numberCommands(), rangeCommands(), keyCommands(), expireCommands(), scanCommands(), renameCommands(), flushCommands(), lcsCommands(), conditionalCommands(), bitmapCommands(), bitfieldCommands(), hllCommands(), objectCommands(), hashCommands(), listCommands(), blockingListCommands(), setCommands(), setOperations(), zsetCommands(), swapCommands(), connectionCommands())
+	return slices.Concat(stringCommands(), numberCommands(), rangeCommands(), keyCommands(), expireCommands(), scanCommands(), renameCommands(), flushCommands(), lcsCommands(), conditionalCommands(), bitmapCommands(), bitfieldCommands(), hllCommands(), objectCommands(), hashCommands(), listCommands(), blockingListCommands(), setCommands(), setOperations(), zsetCommands(), streamCommands(), swapCommands(), connectionCommands())
 }
 
 // Words that are propagated in place of a call.

@@ -184,6 +184,13 @@ func (x *Executor) wakeKey(s *shard, k *spec.KeyRef) {
 	}
 }
 
+// Wake implements spec.Engine.
+func (x *Executor) Wake(k *spec.KeyRef) {
+	if s := &x.e.shards[x.e.Space.ShardOf(k.Hash)]; s.waiting != nil {
+		x.wakeKey(s, k)
+	}
+}
+
 func (x *Executor) wake(q *waitQueue) {
 	if !q.ready {
 		q.ready = true

@@ -55,6 +55,8 @@ type Engine interface {
 	Write(k *KeyRef) keyspace.Entry
 	// Modified says that a key's value changed: watchers fail, client caches are told. Every change calls it.
 	Modified(k *KeyRef)
+	// Wake has those who wait for a key look again, where what is changed is none of its value (a stream's consumer group).
+	Wake(k *KeyRef)
 	// Notify publishes a keyspace event if notify-keyspace-events asks for its class ('$' strings, 'g' generic, 'x' expired, …).
 	Notify(class byte, event string, k *KeyRef)
 	// Dirty counts n changes; a call with any is propagated as it was sent, unless Propagate said otherwise.

@@ -25,6 +25,8 @@ type Begin struct {
 	At      int    // the index of the first key; the name is 0
 	Keyword string // or: after this word, searched from From on (from the end if negative)
 	From    int
+	// Locate gives the index of the first key where the keyword can also be something else's value, 0 if there is none; nil: as Keyword says.
+	Locate func(args [][]byte) int
 }
 
 // Find says which arguments from the beginning on are keys.
@@ -124,6 +126,9 @@ func (k *KeySpec) positions(dst []KeyPos, args [][]byte) ([]KeyPos, error) {
 }
 
 func (k *KeySpec) first(args [][]byte) int {
+	if k.Begin.Locate != nil {
+		return k.Begin.Locate(args)
+	}
 	if k.Begin.Keyword == "" {
 		return k.Begin.At
 	}
