@@ -1,6 +1,8 @@
 package commands
 
 import (
+	"cmp"
+
 	"github.com/larder-cache/larder/commands/spec"
 	"github.com/larder-cache/larder/wire/resp"
 )
@@ -90,7 +92,7 @@ func replyArg(w *resp.Writer, a *spec.Arg) {
 	f.text("type", argTypes[a.Type])
 	group := a.Type == spec.TypeOneOf || a.Type == spec.TypeBlock
 	if !group {
-		f.text("display_text", a.Name)
+		f.text("display_text", cmp.Or(a.Display, a.Name))
 	}
 	if a.Type == spec.TypeKey {
 		f.name("key_spec_index").Int(int64(a.KeySpec))

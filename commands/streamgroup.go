@@ -15,7 +15,7 @@ func streamGroupCommands() []*spec.Command {
 	}
 	consumer := spec.Args(spec.Str("consumer"))
 	selector := spec.OneOf("id-selector", spec.Str("id"), spec.Arg{Name: "new-id", Type: spec.TypePureToken, Token: "$"})
-	entriesRead := spec.Opt(spec.After("ENTRIESREAD", spec.Int("entriesread")))
+	entriesRead := spec.Opt(spec.Arg{Name: "entriesread", Display: "entries-read", Type: spec.TypeInteger, Token: "ENTRIESREAD"})
 	create := sub("create", "5.0.0", "Creates a consumer group.", "O(1)", -5, spec.Write|spec.DenyOOM, spec.RW|spec.Inserts,
 		spec.Args(selector, spec.Opt(spec.Token("MKSTREAM")), entriesRead), xgroupCreate)
 	create.History = [][2]string{{"7.0.0", "Added the `entries_read` named argument."}}

@@ -20,6 +20,7 @@ const (
 // ones may then come in any order, as Redis takes them.
 type Arg struct {
 	Name          string
+	Display       string // how it is shown to people; "": Name
 	Type          ArgType
 	Token         string // the word before the value (EX seconds), or the word itself for a pure token
 	Optional      bool
