@@ -5,7 +5,7 @@
 // of replication replication's, of the process node's.
 //
 // Reading order: commands.go, then a file a group: string.go with set.go, number.go, stringrange.go and lcs.go, generic.go with expire.go,
-// scan.go, rename.go, object.go, flush.go and swapdb.go, hash.go with collscan.go, list.go, listblocking.go, setcmd.go with setops.go,
+// scan.go, rename.go, object.go, flush.go and swapdb.go, hash.go with collscan.go and hashexpire.go, list.go, listblocking.go, setcmd.go with setops.go,
 // zset.go with zsetrange.go, zsetpop.go and zsetalgebra.go, stream.go with streamid.go, streamadd.go, streamread.go, streamdelivery.go, streamgroup.go,
 // streampending.go, streamclaim.go and streaminfo.go,
 // connection.go, command.go with commandinfo.go and commanddocs.go.
@@ -22,7 +22,9 @@ import (
 
 // All declares every command of the package that needs nothing to be told; CommandCommands has those that do.
 func All() []*spec.Command {
-	return slices.Concat(stringCommands(), numberCommands(), rangeCommands(), keyCommands(), expireCommands(), scanCommands(), renameCommands(), flushCommands(), lcsCommands(), conditionalCommands(), bitmapCommands(), bitfieldCommands(), hllCommands(), objectCommands(), hashCommands(), listCommands(), blockingListCommands(), setCommands(), setOperations(), zsetCommands(), streamCommands(), swapCommands(), connectionCommands())
+	return slices.Concat(stringCommands(), numberCommands(), rangeCommands(), lcsCommands(), conditionalCommands(), bitmapCommands(), bitfieldCommands(), hllCommands(),
+		keyCommands(), expireCommands(), scanCommands(), renameCommands(), objectCommands(), flushCommands(), swapCommands(), connectionCommands(),
+		hashCommands(), hashExpireCommands(), listCommands(), blockingListCommands(), setCommands(), setOperations(), zsetCommands(), streamCommands())
 }
 
 // Words that are propagated in place of a call.
@@ -30,11 +32,17 @@ var (
 	wordSet       = []byte("SET")
 	wordDel       = []byte("DEL")
 	wordHSet      = []byte("HSET")
+	wordHDel      = []byte("HDEL")
+	wordHSetEx    = []byte("HSETEX")
+	wordHPersist  = []byte("HPERSIST")
+	wordFields    = []byte("FIELDS")
 	wordUnlink    = []byte("UNLINK")
 	wordPXAT      = []byte("PXAT")
 	wordKeepTTL   = []byte("KEEPTTL")
 	wordPersist   = []byte("PERSIST")
 	wordPExpireAt = []byte("PEXPIREAT")
+
+	wordHPExpireAt = []byte("HPEXPIREAT")
 )
 
 // Classes of keyspace events, as notify-keyspace-events names them.

@@ -34,13 +34,13 @@ func expireCommands() []*spec.Command {
 	}
 }
 
-// condition is when EXPIRE is to do anything.
+// condition is when EXPIRE or HEXPIRE is to do anything.
 type condition struct{ nx, xx, gt, lt bool }
 
-// parse reads the words behind the time. They are not as the declaration's grammar has them: XX goes with GT or LT, and the
+// parse reads the words behind the time, of EXPIRE or HEXPIRE. They are not as the declaration's grammar has them: XX goes with GT or LT, and the
 // errors are EXPIRE's own. False after it has answered one.
-func (d *condition) parse(c *spec.Call) bool {
-	for _, a := range c.Args[3:] {
+func (d *condition) parse(c *spec.Call, words [][]byte) bool {
+	for _, a := range words {
 		switch {
 		case spec.EqualFold(a, "NX"):
 			d.nx = true
@@ -66,7 +66,7 @@ func (d *condition) parse(c *spec.Call) bool {
 	return true
 }
 
-// holds tells whether a key that expires at has (NoExpiry: never) may get the expiry at.
+// holds tells whether a key or field that expires at has (NoExpiry: never) may get the expiry at.
 func (d *condition) holds(has, at int64) bool {
 	never := has == keyspace.NoExpiry
 	return !(d.nx && !never || d.xx && never || d.gt && (never || at <= has) || d.lt && !never && at >= has)
@@ -75,7 +75,7 @@ func (d *condition) holds(has, at int64) bool {
 // expire is EXPIRE and its kin: the argument counts from base, ms since 1970, in units of ms milliseconds.
 func expire(c *spec.Call, base, ms int64) {
 	var cond condition
-	if !cond.parse(c) {
+	if !cond.parse(c, c.Args[3:]) {
 		return
 	}
 	at, ok := c.Int(c.Args[2])

@@ -81,6 +81,7 @@ func openHash(c *spec.Call, h *collection.Hash, ent keyspace.Entry) bool {
 		return false
 	}
 	h.Open(collKey(c.Key(0)), ent)
+	h.Now(overBefore(c))
 	return true
 }
 
@@ -123,13 +124,19 @@ func hset(c *spec.Call) (created int, ok bool) {
 	if !writeHash(c, &h) {
 		return 0, false
 	}
-	pairs := c.Args[2:]
+	pairs, over := c.Args[2:], 0
 	h.Fits(pairs)
+	timed := h.Volatile() > 0
 	for i := 0; i < len(pairs); i += 2 {
-		if h.Set(pairs[i], pairs[i+1]) {
+		was := timed && fieldOver(c, &h, pairs[i])
+		if h.Set(pairs[i], pairs[i+1]) || was {
 			created++
 		}
+		if was {
+			over++
+		}
 	}
+	fieldsOver(c, over)
 	hashChanged(c, &h, "hset", len(pairs)/2)
 	return created, true
 }
@@ -144,8 +151,11 @@ func hsetnxRun(c *spec.Call) {
 		return
 	}
 	h.Fits(c.Args[2:])
-	h.Set(c.Args[2], c.Args[3])
-	hashChanged(c, &h, "hset", 1)
+	timed := h.Volatile() > 0
+	setField(c, &h, "hset", c.Args[3], keyspace.NoExpiry)
+	if timed { // a replica may still have the field
+		c.Engine.Propagate(wordHSet, c.Args[1], c.Args[2], c.Args[3])
+	}
 	c.Out.Int(1)
 }
 
@@ -182,7 +192,7 @@ func hdelRun(c *spec.Call) {
 	}
 	n := 0
 	for _, field := range c.Args[2:] {
-		if h.Delete(field) {
+		if deleteField(&h, field) {
 			n++
 		}
 	}
@@ -226,7 +236,8 @@ func hincrbyRun(c *spec.Call) {
 		return
 	}
 	n := int64(0)
-	if val, there := h.Get(c.Args[2]); there {
+	val, at, there := h.Look(c.Args[2])
+	if there {
 		if n, ok = resp.ParseInt(val); !ok {
 			c.Out.Error("ERR hash value is not an integer")
 			return
@@ -236,8 +247,11 @@ func hincrbyRun(c *spec.Call) {
 		c.Out.Error(spec.ErrOverflow)
 		return
 	}
-	h.Set(c.Args[2], decimal(n+by))
-	hashChanged(c, &h, "hincrby", 1)
+	timed, sum := h.Volatile() > 0, decimal(n+by)
+	setField(c, &h, "hincrby", sum, at)
+	if timed { // what the field is on a replica by then is not known
+		propagateField(c, sum, at)
+	}
 	c.Out.Int(n + by)
 }
 
@@ -256,7 +270,8 @@ func hincrbyfloatRun(c *spec.Call) {
 		return
 	}
 	var n resp.LongDouble
-	if val, there := h.Get(c.Args[2]); there {
+	val, at, there := h.Look(c.Args[2])
+	if there {
 		if n, ok = resp.ParseLongDouble(val); !ok {
 			c.Out.Error("ERR hash value is not a float")
 			return
@@ -267,10 +282,8 @@ func hincrbyfloatRun(c *spec.Call) {
 		return
 	}
 	text := n.Append(nil)
-	h.Set(c.Args[2], text)
-	hashChanged(c, &h, "hincrbyfloat", 1)
-	// The sum goes on, not the addition: a replica that counts otherwise must not differ.
-	c.Engine.Propagate(wordHSet, c.Args[1], c.Args[2], text)
+	setField(c, &h, "hincrbyfloat", text, at)
+	propagateField(c, text, at) // the sum, not the addition: a replica that counts otherwise must not differ
 	c.Out.Bulk(text)
 }
 
@@ -279,7 +292,7 @@ func hgetallRun(c *spec.Call) {
 	if !readHash(c, &h) {
 		return
 	}
-	c.Out.Map(h.Len())
+	c.Out.Map(h.Live())
 	h.Each(func(field, val []byte) bool {
 		c.Out.Bulk(field)
 		c.Out.Bulk(val)
@@ -300,7 +313,7 @@ func eachOfHash(c *spec.Call, tell func(field, val []byte)) {
 	if !readHash(c, &h) {
 		return
 	}
-	c.Out.Array(h.Len())
+	c.Out.Array(h.Live())
 	h.Each(func(field, val []byte) bool {
 		tell(field, val)
 		return true
@@ -311,6 +324,7 @@ func hscanRun(c *spec.Call) {
 	scanElements(c, value.Hash, func(s *elementScan, ent keyspace.Entry) uint64 {
 		var h collection.Hash
 		h.Open(collKey(c.Key(0)), ent)
+		h.Now(overBefore(c))
 		return h.Scan(s.cursor, s.count, func(field, val []byte) {
 			if !s.wants(field) {
 				return
@@ -331,7 +345,7 @@ func hrandfieldRun(c *spec.Call) {
 	if !readHash(c, &h) {
 		return
 	}
-	if h.Len() == 0 {
+	if h.Live() == 0 {
 		c.Out.Null()
 		return
 	}
@@ -362,7 +376,8 @@ func hrandfieldMany(c *spec.Call) {
 	if !ok || !readHash(c, &h) {
 		return
 	}
-	if n == 0 || h.Len() == 0 {
+	live := h.Live()
+	if n == 0 || live == 0 {
 		c.Out.EmptyArray()
 		return
 	}
@@ -374,7 +389,7 @@ func hrandfieldMany(c *spec.Call) {
 			c.Out.Bulk(val)
 		}
 	}
-	total := min(max(n, -n), int64(h.Len()))
+	total := min(max(n, -n), int64(live))
 	if n < 0 {
 		total = -n
 	}

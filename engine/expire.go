@@ -18,6 +18,8 @@ type Cycle struct {
 	x   *Executor
 	cl  *Client
 	pos map[place]uint64 // where the expiry of a database of a shard goes on
+	// fields is where that of hashes' fields does.
+	fields map[place]uint64
 
 	idle atomic.Bool // nothing is expired by the cycle: DEBUG SET-ACTIVE-EXPIRE
 
@@ -33,7 +35,7 @@ type place struct{ shard, db int }
 
 // NewCycle makes the background work of an engine. Only one is to be used.
 func (e *Engine) NewCycle() *Cycle {
-	c := &Cycle{x: e.NewExecutor(), cl: &Client{}, pos: map[place]uint64{}}
+	c := &Cycle{x: e.NewExecutor(), cl: &Client{}, pos: map[place]uint64{}, fields: map[place]uint64{}}
 	e.cycle.Store(c)
 	return c
 }
@@ -96,10 +98,14 @@ func (c *Cycle) expireLocked(i int) (again bool) {
 	x, ks := c.x, c.x.e.shards[i].ks
 	x.call.Now = x.now()
 	for db := range x.e.Space.Databases() {
-		if !ks.Used(db) || ks.DB(db).Volatile() == 0 {
+		if !ks.Used(db) {
 			continue
 		}
 		d, at := ks.DB(db), place{i, db}
+		again = c.expireFields(at) || again
+		if d.Volatile() == 0 {
+			continue
+		}
 		s := d.SampleExpired(c.pos[at], x.call.Now, sampleKeys, func(ent keyspace.Entry) bool {
 			k := spec.KeyRef{Name: append([]byte(nil), ent.Key()...), DB: d}
 			k.Hash = x.e.Space.Hash(k.Name)

@@ -11,6 +11,7 @@ import (
 // turn is what one executor counts between two EndTurns, in plain fields: the hot path has no atomic of its own.
 type turn struct {
 	hits, misses, expired, dirty uint64
+	expiredFields                uint64
 	total, errors, unexpected    uint64
 	allShardLocks                uint64
 	aclDenied                    [numReasons]uint64
@@ -96,6 +97,7 @@ func countName(errs map[string]uint64, name string, n uint64) {
 // Stats are the counters of all executors.
 type Stats struct {
 	hits, misses, expired, dirty     atomic.Uint64
+	expiredFields                    atomic.Uint64
 	total, errors, unexpected        atomic.Uint64
 	allShardLocks, evictedClients    atomic.Uint64
 	aclDenied                        [numReasons]atomic.Uint64
@@ -124,6 +126,7 @@ func (s *Stats) add(t *turn) {
 	addIf(&s.hits, t.hits)
 	addIf(&s.misses, t.misses)
 	addIf(&s.expired, t.expired)
+	addIf(&s.expiredFields, t.expiredFields)
 	addIf(&s.dirty, t.dirty)
 	addIf(&s.total, t.total)
 	addIf(&s.errors, t.errors)
@@ -192,6 +195,7 @@ func (s *Stats) addErrors(errs map[string]uint64) {
 // Counters is a reading of the statistics, for INFO.
 type Counters struct {
 	Hits, Misses, Expired, Dirty uint64
+	ExpiredFields                uint64 // of hashes
 	Commands, ErrorReplies       uint64
 	UnexpectedErrors             uint64             // errors that a replica had for its primary
 	Denied                       [numReasons]uint64 // by acl.Reason
@@ -216,7 +220,7 @@ type CommandCounters struct {
 // Counters reads the statistics. PerCommand has only commands that were called or refused.
 func (e *Engine) Counters() Counters {
 	s := &e.stats
-	out := Counters{Hits: s.hits.Load(), Misses: s.misses.Load(), Expired: s.expired.Load(), Dirty: s.dirty.Load(),
+	out := Counters{Hits: s.hits.Load(), Misses: s.misses.Load(), Expired: s.expired.Load(), ExpiredFields: s.expiredFields.Load(), Dirty: s.dirty.Load(),
 		Commands: s.total.Load(), ErrorReplies: s.errors.Load(), UnexpectedErrors: s.unexpected.Load(), AllShardLocks: s.allShardLocks.Load(),
 		EvictedClients: s.evictedClients.Load(), Cycles: s.cycles.Load(), CycleNanos: s.cycleNanos.Load(), CommandNanos: s.commandNanos.Load(),
 		CronNanos: s.cronNanos.Load(), CycleMaxNanos: s.cycleMax.Load(), CycleCommandsMax: s.cycleCommandsMax.Load(),
@@ -242,7 +246,7 @@ func (e *Engine) Counters() Counters {
 // ResetStats is CONFIG RESETSTAT. Dirty is kept: it is what the next snapshot has to save.
 func (e *Engine) ResetStats() {
 	s := &e.stats
-	for _, a := range []*atomic.Uint64{&s.hits, &s.misses, &s.expired, &s.total, &s.errors, &s.unexpected, &s.allShardLocks, &s.evictedClients,
+	for _, a := range []*atomic.Uint64{&s.hits, &s.misses, &s.expired, &s.expiredFields, &s.total, &s.errors, &s.unexpected, &s.allShardLocks, &s.evictedClients,
 		&s.cycles, &s.cycleNanos, &s.commandNanos, &s.cronNanos, &s.cycleMax, &s.cycleCommandsMax} {
 		a.Store(0)
 	}

@@ -211,7 +211,7 @@ func infoCPU(_ *Node, w *infoWriter) {
 }
 
 func infoKeyspace(n *Node, w *infoWriter) {
-	type count struct{ keys, volatile, ttl, ttlOf int64 }
+	type count struct{ keys, volatile, timed, ttl, ttlOf int64 }
 	dbs := make([]count, n.space.Databases())
 	w.each(func(s *keyspace.Shard) bool {
 		for i := range dbs {
@@ -221,6 +221,7 @@ func infoKeyspace(n *Node, w *infoWriter) {
 			d := s.DB(i)
 			dbs[i].keys += int64(d.Len())
 			dbs[i].volatile += int64(d.Volatile())
+			dbs[i].timed += int64(d.TimedHashes())
 			if t := d.AvgTTL(); t > 0 {
 				dbs[i].ttl += t
 				dbs[i].ttlOf++
@@ -230,7 +231,7 @@ func infoKeyspace(n *Node, w *infoWriter) {
 	})
 	for i, d := range dbs {
 		if d.keys > 0 {
-			w.str("db"+strconv.Itoa(i), fmt.Sprintf("keys=%d,expires=%d,avg_ttl=%d", d.keys, d.volatile, d.ttl/max(d.ttlOf, 1)))
+			w.str("db"+strconv.Itoa(i), fmt.Sprintf("keys=%d,expires=%d,avg_ttl=%d,keys_with_volatile_items=%d", d.keys, d.volatile, d.ttl/max(d.ttlOf, 1), d.timed))
 		}
 	}
 }

@@ -48,6 +48,7 @@ func infoStats(n *Node, w *infoWriter) {
 	w.int("sync_partial_ok", r.Counts.PartialOK)
 	w.int("sync_partial_err", r.Counts.PartialErr)
 	w.uint("expired_keys", c.Expired)
+	w.uint("expired_fields", c.ExpiredFields)
 	infoEviction(n, w)
 	w.uint("evicted_clients", c.EvictedClients)
 	w.int("evicted_scripts", n.engine.ScriptStats().Evicted)

@@ -40,8 +40,11 @@ import (
 	"github.com/larder-cache/larder/wire/resp"
 )
 
-// RedisVersion is the version of Redis whose behaviour a node shows, in INFO and to its primary.
+// RedisVersion is the version of Redis whose behaviour a node shows, in INFO.
 const RedisVersion = "7.2.4"
+
+// ReplicaVersion is what a node tells its primary: that of the first Valkey whose snapshots are of the newest RDB version that the node reads.
+const ReplicaVersion = "9.0.0"
 
 // ValkeyVersion is the version of Valkey whose behaviour a node shows, told in INFO.
 const ValkeyVersion = "8.1.4"
@@ -155,7 +158,7 @@ func (n *Node) buildEngine(seed uint64, rnd *mrand.Rand) (err error) {
 	n.shared = &shared{stats: &connStats{}, log: n.log}
 	n.acl = acl.New()
 	n.repl = replication.New(replication.Config{Journal: n.journal, Data: n, Settings: n.replicationSettings, Clock: n.clock, Rand: rnd,
-		Log: n.log, Version: RedisVersion, Dial: n.dialPrimary})
+		Log: n.log, Version: ReplicaVersion, Dial: n.dialPrimary})
 	n.table, err = spec.NewTable(commands.All(), commands.CommandCommands(func() *spec.Table { return n.table }),
 		n.acl.Commands(n.aclHooks()), engine.Transactions(), n.connectionCommands(), n.repl.Commands(), n.serverCommands(),
 		keydump.Commands(n.keydumpConfig()), engine.ScriptCommands(), clusterCommands())

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"strconv"
@@ -26,6 +27,7 @@ type snapshot struct {
 	walk  *keyspace.Walk
 	db    int   // the stream's selected database at that instant, -1 if it must be said
 	used  int64 // bytes of memory at that instant
+	timed bool  // fields of hashes have an expiry
 	keep  bool  // the journal was on: the history is worth going on from
 	hurry bool  // nobody is served meanwhile: it need not leave the processors to others
 	out   int   // the database selected in the file so far
@@ -40,14 +42,49 @@ type snapshot struct {
 }
 
 // Begin implements replication.Data. All shards are held.
-func (n *Node) Begin() (replication.Snapshot, error) { return n.begin() }
+func (n *Node) Begin(version int) (replication.Snapshot, error) {
+	if version < rdb.ValkeyVersion && n.fieldsExpire() {
+		return nil, errFieldTTL(version)
+	}
+	return n.begin()
+}
+
+// fieldsExpire reports whether fields of some hash have an expiry. All shards are held.
+func (n *Node) fieldsExpire() bool {
+	for i := range n.space.Shards() {
+		for sh, db := n.space.Shard(i), 0; db < n.space.Databases(); db++ {
+			if sh.Used(db) && sh.DB(db).TimedHashes() > 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// errFieldTTL says why data in which fields of hashes expire cannot be given to one who reads RDB up to a version.
+func errFieldTTL(version int) error {
+	return &rdb.UnsupportedError{Offset: errs.UnknownOffset, What: fmt.Sprintf("fields of hashes have an expiry, which RDB has from version %d (Valkey 9) on, and version %d is the newest that can be read", rdb.ValkeyVersion, version)}
+}
+
+// version is that of the file which is written for one who reads up to a version, or any if that is 0: the usual one, unless the data needs a newer.
+func (s *snapshot) version(most int) (int, error) {
+	switch {
+	case s.timed && (most == 0 || most >= rdb.ValkeyVersion):
+		return rdb.ValkeyVersion, nil
+	case s.timed:
+		return 0, errFieldTTL(most)
+	case most >= rdb.ValkeyVersion:
+		return rdb.DefaultVersion, nil
+	}
+	return most, nil
+}
 
 func (n *Node) begin() (*snapshot, error) {
 	w, err := keyspace.NewWalk(n.space)
 	if err != nil {
 		return nil, err
 	}
-	s := &snapshot{n: n, walk: w, libraries: n.engine.LibrarySources(), db: n.journal.SelectedDB(), used: n.usedMemory(), keep: n.journal.On(), out: -1,
+	s := &snapshot{n: n, walk: w, libraries: n.engine.LibrarySources(), db: n.journal.SelectedDB(), used: n.usedMemory(), timed: n.fieldsExpire(), keep: n.journal.On(), out: -1,
 		delay: delay{n: n, param: "rdb-key-save-delay"}}
 	for i := range n.space.Shards() {
 		s.total += int64(w.Keys(i))
@@ -69,6 +106,10 @@ func (s *snapshot) Close() {
 func (s *snapshot) WriteTo(ctx context.Context, w io.Writer, version int, h replication.History, offset int64) error {
 	defer s.Close()
 	s.pace = newPacer(s.n.clock, processorSeconds)
+	version, err := s.version(version)
+	if err != nil {
+		return err
+	}
 	out := rdb.NewWriter(w, rdb.WriterOptions{Version: version, Compress: s.n.cfg.get("rdbcompression").bool(), Checksum: s.n.cfg.get("rdbchecksum").bool()})
 	if err := out.Header(s.aux(h, offset)); err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -274,7 +275,8 @@ func (r *replica) fullSync(ctx context.Context) error {
 	if err != nil && r.reader != nil {
 		r.reader.Close()
 	}
-	if errors.Is(err, errNotReady) {
+	var unreadable *rdb.UnsupportedError
+	if errors.Is(err, errNotReady) || errors.As(err, &unreadable) {
 		r.refuse(err)
 	}
 	return err
@@ -290,10 +292,14 @@ func (r *replica) took(err error) *sharedFile {
 	return r.full.file
 }
 
-// rdbVersion is the newest RDB version that the replica can read: one that does not tell its version is an old one.
+// rdbVersion is the newest RDB version that the replica can read: one that does not tell its version is an old one, and those from Valkey 9 on read Valkey's.
 func (r *replica) rdbVersion() int {
 	if r.hello.version == "" {
 		return rdb.OldReplicaVersion
+	}
+	major, _, _ := strings.Cut(r.hello.version, ".")
+	if n, err := strconv.Atoi(major); err == nil && n >= 9 {
+		return rdb.ValkeyVersion
 	}
 	return rdb.DefaultVersion
 }

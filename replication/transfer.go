@@ -247,7 +247,7 @@ func (t *transfer) begin() (snap Snapshot, h History, offset int64, err error) {
 			}
 			r.ack = offset
 		}
-		snap, err = m.Data.Begin()
+		snap, err = m.Data.Begin(t.kind.version)
 	})
 	return snap, h, offset, err
 }

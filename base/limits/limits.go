@@ -207,6 +207,8 @@ const (
 	HeapGiveBackWithin    = 30 * time.Second
 	HeapGrowthBytes       = 16 * MiB
 	HeapGrowthAtOnceBytes = 256 * MiB
+	// FieldsExpiredAtOnce is how many fields of hashes one expiry cycle deletes before it lets go of the lock.
+	FieldsExpiredAtOnce = 256
 	// ActiveExpireEvery is how often a loop looks for expired keys.
 	ActiveExpireEvery = 100 * time.Millisecond
 )

@@ -97,6 +97,8 @@ type Engine interface {
 	HLLSparseMost() int
 	// Rand is the executor's source of chance.
 	Rand() uint64
+	// FieldsExpired counts n fields of hashes that were found to be over, and removed or overwritten (expired_fields).
+	FieldsExpired(n int)
 	// Expired reports whether an entry's time is over at the call's Now.
 	Expired(e keyspace.Entry) bool
 	// Expire deletes a key of a database that a visit through Shard or EachShard has found Expired, unless that is left to another

@@ -8,18 +8,26 @@ import (
 )
 
 // Hash is a handle on a hash: a listpack of fields and values by turns, or rooted.
+//
+// A field may have an expiry (hashfields.go): then the hash is rooted. What is over stays until somebody removes it; Now says from when on it is not shown.
 type Hash struct {
 	frame
+	now    int64 // fields that expired before are not there, but for Len; 0: all are
+	due    int64 // fields got expiries, none earlier; value.NoExpiry: none did
+	forget bool  // a field with an expiry was removed, or lost it
 	// number and number2 are where a field's and a value's text is written if they are packed as integers.
 	number, number2 [decimal.MaxLen]byte
 }
 
 // Open opens the hash of an entry of that type, or with one that was not found an empty hash.
-func (h *Hash) Open(k Key, e keyspace.Entry) { h.open(k, e, value.Hash) }
+func (h *Hash) Open(k Key, e keyspace.Entry) {
+	h.now, h.due, h.forget = 0, value.NoExpiry, false
+	h.open(k, e, value.Hash)
+}
 
 func (h *Hash) root() value.RootedHash { return value.OpenHash(h.k.DB.Values(), h.e.Root()) }
 
-// Len is the number of fields.
+// Len is the number of fields, also of those that are over.
 func (h *Hash) Len() int {
 	switch {
 	case h.lp != nil:
@@ -45,7 +53,9 @@ func (h *Hash) Get(field []byte) (val []byte, ok bool) {
 		}
 		return listpack.Text(h.lp, listpack.Next(h.lp, at), &h.number2), true
 	case h.rooted():
-		return h.root().Get(field)
+		if x := h.root().Find(field); x.Found() {
+			return x.Live(h.now)
+		}
 	}
 	return nil, false
 }
@@ -68,7 +78,7 @@ func (h *Hash) Fits(words [][]byte) {
 	}
 }
 
-// Set gives a field a value; true if the field is new.
+// Set gives a field a value, and takes its expiry away; true if the field is new.
 func (h *Hash) Set(field, val []byte) (created bool) {
 	most := h.limits().HashValueBytes
 	if !h.rooted() && (len(field) > most || len(val) > most) {
@@ -76,7 +86,9 @@ func (h *Hash) Set(field, val []byte) (created bool) {
 	}
 	if h.rooted() {
 		h.change()
-		return h.root().Set(field, val, value.NoExpiry)
+		root := h.root()
+		h.forget = h.forget || root.Volatile() > 0
+		return root.Set(field, val, value.NoExpiry)
 	}
 	h.edit(listpack.EntryBytes(field) + listpack.EntryBytes(val))
 	if h.lp == nil {
@@ -103,7 +115,7 @@ func (h *Hash) convert() {
 	h.setRoot(to.Root(), value.HashTable)
 }
 
-// Delete deletes a field; false if it was not there.
+// Delete deletes a field, over or not; false if it was not there.
 func (h *Hash) Delete(field []byte) bool {
 	switch {
 	case h.lp != nil:
@@ -116,20 +128,31 @@ func (h *Hash) Delete(field []byte) bool {
 		return true
 	case h.rooted():
 		h.change()
-		return h.root().Remove(field)
+		root := h.root()
+		h.forget = h.forget || root.Volatile() > 0
+		return root.Remove(field)
 	}
 	return false
 }
 
 // Commit ends changes. It deletes the key if the hash is empty, and reports whether it did.
-func (h *Hash) Commit() (deleted bool) { return h.commit(h.Len()) }
+func (h *Hash) Commit() (deleted bool) {
+	if h.forget || h.due >= 0 {
+		h.k.DB.NoteFields(h.k.Hash, h.e, h.due)
+		h.forget, h.due = false, value.NoExpiry
+	}
+	return h.commit(h.Len())
+}
 
 // Each gives fn all fields and values until it says no. A packed hash has them in the order in which the fields were added. fn must not change the hash.
 func (h *Hash) Each(fn func(field, val []byte) bool) { h.each(fn) }
 
 func (h *Hash) each(fn func(field, val []byte) bool) {
 	if h.rooted() {
-		h.root().Each(func(x value.Element) bool { return fn(x.Member(), x.Value()) })
+		h.root().Each(func(x value.Element) bool {
+			val, live := x.Live(h.now)
+			return !live || fn(x.Member(), val)
+		})
 		return
 	}
 	if h.lp == nil {
@@ -147,7 +170,11 @@ func (h *Hash) each(fn func(field, val []byte) bool) {
 // least once. A packed hash is given whole.
 func (h *Hash) Scan(cursor uint64, count int, fn func(field, val []byte)) (next uint64) {
 	if h.rooted() {
-		return h.root().Scan(cursor, count, func(x value.Element) { fn(x.Member(), x.Value()) })
+		return h.root().Scan(cursor, count, func(x value.Element) {
+			if val, live := x.Live(h.now); live {
+				fn(x.Member(), val)
+			}
+		})
 	}
 	h.each(func(field, val []byte) bool {
 		fn(field, val)
@@ -161,10 +188,10 @@ func (h *Hash) at(at int, fn func(field, val []byte)) {
 	fn(listpack.Text(h.lp, at, &h.number), listpack.Text(h.lp, listpack.Next(h.lp, at), &h.number2))
 }
 
-// Random gives fn a field picked with equal chances, and its value. There is at least one.
+// Random gives fn a field picked with equal chances, and its value. There is at least one (Live).
 func (h *Hash) Random(rnd func() uint64, fn func(field, val []byte)) {
 	if h.rooted() {
-		x := h.root().Random(rnd)
+		x := h.randomLive(rnd)
 		fn(x.Member(), x.Value())
 		return
 	}
@@ -173,8 +200,13 @@ func (h *Hash) Random(rnd func() uint64, fn func(field, val []byte)) {
 
 // RandomDistinct gives fn n different fields and their values, or all if there are fewer.
 func (h *Hash) RandomDistinct(n int, rnd func() uint64, fn func(field, val []byte)) {
-	if h.rooted() {
-		h.root().RandomDistinct(n, rnd, func(x value.Element) { fn(x.Member(), x.Value()) })
+	tell := func(x value.Element) { fn(x.Member(), x.Value()) }
+	switch {
+	case h.someOver():
+		h.pickLive(n, rnd, tell)
+		return
+	case h.rooted():
+		h.root().RandomDistinct(n, rnd, tell)
 		return
 	}
 	if h.lp == nil {

@@ -26,7 +26,9 @@ type elem struct {
 	at  int64
 }
 
-func (c *coll) clone() *coll { return &coll{elems: maps.Clone(c.elems), list: slices.Clone(c.list), stream: c.stream} }
+func (c *coll) clone() *coll {
+	return &coll{elems: maps.Clone(c.elems), list: slices.Clone(c.list), stream: c.stream}
+}
 
 func (c *coll) volatile() bool {
 	for _, x := range c.elems {
@@ -35,6 +37,17 @@ func (c *coll) volatile() bool {
 		}
 	}
 	return false
+}
+
+// due is the earliest expiry, or NoExpiry.
+func (c *coll) due() int64 {
+	at := int64(NoExpiry)
+	for _, x := range c.elems {
+		if x.at >= 0 && (at < 0 || x.at < at) {
+			at = x.at
+		}
+	}
+	return at
 }
 
 // freeze copies a database's models.
@@ -150,6 +163,9 @@ func (w *twin) change(db int, key string, n int, name func() string) {
 		if m.typ == value.Stream {
 			m.coll.freezeStream(value.OpenStream(d.Values(), e.Root()), d.Values())
 		}
+		if m.typ == value.Hash {
+			d.NoteFields(h, e, m.coll.due())
+		}
 		if m.coll.len() == 0 {
 			d.Delete(h, []byte(key))
 		}
@@ -229,6 +245,50 @@ func (w *twin) changeHash(m value.RootedHash, c *coll, name string) {
 		}
 		c.elems[name] = elem{val, max(at, NoExpiry)}
 	}
+}
+
+// sampleFields runs the expiry of fields once through everything.
+func (w *twin) sampleFields() {
+	w.now += w.rnd.Int64N(100)
+	for db := range w.dbs {
+		for i := range w.s.Shards() {
+			w.shard(i, func(sh *Shard) {
+				for pos := uint64(0); ; {
+					if pos = sh.DB(db).SampleFields(pos, w.now, func(e Entry) int64 { return w.removeOver(sh.DB(db), db, e) }).Next; pos == 0 {
+						return
+					}
+				}
+			})
+		}
+		for key, m := range w.dbs[db] {
+			if m.typ == value.Hash && m.coll != nil && m.coll.volatile() && m.coll.due() < w.now {
+				w.t.Fatalf("%s: a field expired at %d and was not found at %d", key, m.coll.due(), w.now)
+			}
+		}
+	}
+}
+
+// removeOver removes the fields of a hash that are over.
+func (w *twin) removeOver(d *DB, db int, e Entry) int64 {
+	key := string(e.Key())
+	h, m := w.s.Hash(e.Key()), w.dbs[db][key]
+	if m.coll == nil || m.typ != value.Hash || !m.coll.volatile() {
+		w.t.Fatalf("%q given as a hash with fields that expire", key)
+	}
+	d.BeforeChange(e)
+	root := value.OpenHash(d.Values(), e.Root())
+	for name, x := range m.coll.elems {
+		if x.at >= 0 && x.at < w.now {
+			root.Remove([]byte(name))
+			delete(m.coll.elems, name)
+		}
+	}
+	d.NoteFields(h, e, NoExpiry)
+	if m.coll.len() == 0 {
+		d.Delete(h, []byte(key))
+		delete(w.dbs[db], key)
+	}
+	return m.coll.due()
 }
 
 // mustBeColl compares a rooted value with its model.

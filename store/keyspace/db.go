@@ -24,6 +24,7 @@ type DB struct {
 // root is a database's content. FLUSHDB and SWAPDB exchange it; a walk follows it, wherever it is.
 type root struct {
 	dict   dict.Dict
+	timed  dict.Dict // of the hashes of which fields expire (fields.go)
 	avgTTL int64
 	later  []laterValue // rooted values that Defrag has not gone through to their end
 }
@@ -158,6 +159,9 @@ func (d *DB) put(hash uint64, key []byte, at int64, c *content) Entry {
 		at = max(at, NoExpiry)
 	}
 	if e.big() {
+		if e.flags()&flagTimed != 0 {
+			d.forgetFields(hash, e)
+		}
 		d.shard.giveUp(e)
 	}
 	if at != old {
@@ -261,6 +265,7 @@ func (d *DB) resizeExpiry(e Entry, p dict.Place, with bool) Entry {
 	*n.byteAt(1) = flags
 	if n.ref != e.ref {
 		d.root.dict.Replace(p, n.ref)
+		d.fieldsMoved(n, e.ref)
 		d.shard.heap.Free(e.ref)
 	}
 	return n
@@ -286,6 +291,9 @@ func (d *DB) unlink(hash uint64, key []byte) (Entry, bool) {
 	if !e.Found() {
 		return e, false
 	}
+	if e.flags()&flagTimed != 0 {
+		d.forgetFields(hash, e)
+	}
 	d.root.dict.Remove(env, hash, p)
 	return e, true
 }
@@ -300,5 +308,8 @@ func (d *DB) Check() (err error) {
 			err = value.Check(&d.shard.values, e.Type(), e.Root())
 		}
 	})
+	if err == nil {
+		err = d.checkTimed()
+	}
 	return err
 }

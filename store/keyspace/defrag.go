@@ -47,6 +47,7 @@ func (d *DB) defragEntry(ref arena.Ref, r *Defragged) arena.Ref {
 		n := old.size()
 		to := h.Alloc(n)
 		copy(d.entry(to).bytes(0, n), old.bytes(0, n))
+		d.fieldsMoved(d.entry(to), ref)
 		h.Free(ref)
 		ref = to
 		r.Hits++

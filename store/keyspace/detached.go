@@ -10,6 +10,7 @@ type Detached struct {
 	shard *Shard
 	root  *root
 	slot  uint64
+	keys  bool // all keys of root are freed; then slot is of its index of timed hashes
 	block arena.Ref
 	// value is the root of a collection that nobody owns.
 	value arena.Ref
@@ -41,9 +42,12 @@ func (x *Detached) FreeSome(n int) (done bool) {
 	free := func(ref arena.Ref) {
 		n -= x.shard.free(ref, max(n, 0))
 	}
-	for n > 0 {
+	for more := true; !x.keys && n > 0; x.keys = !more {
+		x.slot, more = x.root.dict.FreeSegment(&x.shard.env, x.slot, free)
+	}
+	for x.keys && n > 0 {
 		var more bool
-		if x.slot, more = x.root.dict.FreeSegment(&x.shard.env, x.slot, free); !more {
+		if x.slot, more = x.root.timed.FreeSegment(&x.shard.env, x.slot, func(arena.Ref) { n-- }); !more {
 			x.root = nil
 			return true
 		}

@@ -26,7 +26,8 @@ const (
 	flagExpiry  = 1
 	flagLongKey = 2
 	flagBig     = 4
-	flagRoot    = 8 // with flagBig
+	flagRoot    = 8  // with flagBig
+	flagTimed   = 16 // with flagRoot: a hash of which fields expire
 
 	shortKeyMax = 255
 	clockMask   = 1<<24 - 1

@@ -31,6 +31,9 @@ func (d *DB) Move(src Entry, srcHash uint64, hash uint64, key []byte) Entry {
 		}
 	}
 	e := d.receive(src, hash, key)
+	if src.flags()&flagTimed != 0 {
+		from.forgetFields(srcHash, src)
+	}
 	p := from.root.dict.Find(&from.shard.env, srcHash, src.ref)
 	from.root.dict.Remove(&from.shard.env, srcHash, p)
 	from.shard.heap.Free(src.ref)
@@ -46,5 +49,8 @@ func (d *DB) receive(src Entry, hash uint64, key []byte) Entry {
 	c := content{typ: src.Type(), enc: src.Encoding(), big: src.big(), root: src.rooted(), payload: src.bytes(off, n)}
 	e := d.put(hash, key, src.ExpireAt(), &c)
 	e.SetLRU(src.LRU())
+	if src.flags()&flagTimed != 0 {
+		d.NoteFields(hash, e, NoExpiry)
+	}
 	return e
 }

@@ -14,7 +14,11 @@ func (d *DB) SetRoot(hash uint64, key []byte, t value.Type, enc value.Encoding, 
 	var b [rootBytes]byte
 	binary.LittleEndian.PutUint64(b[:], uint64(root))
 	c := content{typ: t, enc: enc, big: true, root: true, payload: b[:]}
-	return d.put(hash, key, expireAt, &c)
+	e := d.put(hash, key, expireAt, &c)
+	if t == value.Hash {
+		d.NoteFields(hash, e, NoExpiry)
+	}
+	return e
 }
 
 // BeforeChange must be called before anything changes below the root of an entry. Walks that have not passed it are handed the bucket that it is in.

@@ -126,8 +126,10 @@ type Shard struct {
 	reader *DB
 	// expireAt is made once, for dict.Due.
 	expireAt func(arena.Ref) int64
-	scratch  [InlineMax]byte
-	packed   []byte // what Scratch gives
+	// fieldsDueAt is fieldsDue, likewise.
+	fieldsDueAt func(arena.Ref) int64
+	scratch     [InlineMax]byte
+	packed      []byte // what Scratch gives
 }
 
 func (sh *Shard) init(s *Space, i int) {
@@ -136,6 +138,7 @@ func (sh *Shard) init(s *Space, i int) {
 	sh.dbs = make([]*DB, s.databases)
 	sh.reader = &DB{shard: sh, arena: s.arena, index: -1}
 	sh.expireAt = func(ref arena.Ref) int64 { return sh.reader.entry(ref).ExpireAt() }
+	sh.fieldsDueAt = sh.fieldsDue
 	sh.env = dict.Env{
 		Arena: s.arena,
 		Heap:  sh.heap,

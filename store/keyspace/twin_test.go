@@ -641,6 +641,7 @@ func (w *twin) actions() map[string]func(*rapid.T) {
 		"collect": some(60, w.collect),
 		"bulk":    some(2, w.bulk),
 		"shift":   some(10, func() { w.transferKey(w.rnd.IntN(len(w.dbs)), w.collKey(), w.rnd.IntN(len(w.dbs)), w.collKey()) }),
+		"fields":  func(*rapid.T) { w.sampleFields() },
 		"check":   func(*rapid.T) { w.check() },
 	}
 }

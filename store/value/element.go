@@ -71,6 +71,26 @@ func (x Element) ExpireAt() int64 {
 	return int64(binary.LittleEndian.Uint64(x.bytes(off+n, 8)))
 }
 
+// Live is the value of a hash's field, false if the field expired before now (milliseconds since 1970).
+func (x Element) Live(now int64) (val []byte, ok bool) {
+	off, n, volatile := x.value()
+	if volatile && int64(binary.LittleEndian.Uint64(x.bytes(off+n, 8))) < now {
+		return nil, false
+	}
+	return x.bytes(off, n), true
+}
+
+// setExpiry writes the expiry of a field whose value stands at off, n bytes long, in a block that has the room; at < 0: there is none.
+func (x Element) setExpiry(off, n int, at int64) {
+	word := (*byte)(unsafe.Add(x.p, x.behind())) // its lowest bit says so
+	if at < 0 {
+		*word &^= 1
+		return
+	}
+	*word |= 1
+	binary.LittleEndian.PutUint64(x.bytes(off+n, 8), uint64(at))
+}
+
 // Score is the score of a sorted set's member.
 func (x Element) Score() float64 {
 	return math.Float64frombits(binary.LittleEndian.Uint64(x.bytes(x.behind(), 8)))

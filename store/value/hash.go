@@ -52,16 +52,31 @@ func (m RootedHash) put(h uint64, x Element, p dict.Place, val []byte, at int64)
 	x.writeValue(behind, val, at)
 }
 
-// SetExpire sets a field's expiry, or takes it away with NoExpiry; false if there is no such field.
+// SetExpire sets a field's expiry, or takes it away with NoExpiry; false if there is no such field. The value stays where it is if the block's size class does.
 func (m RootedHash) SetExpire(field []byte, at int64) bool {
 	h := m.env.Hash(field)
 	x, p := m.find(h, field)
 	if !x.Found() {
 		return false
 	}
-	if at = max(at, NoExpiry); at != x.ExpireAt() {
-		m.put(h, x, p, append([]byte(nil), x.Value()...), at)
+	if at = max(at, NoExpiry); at == x.ExpireAt() {
+		return true
 	}
+	m.index().BeforeWrite(&m.env.Dict, h)
+	m.index().SetVolatile(&m.env.Dict, h, p, at)
+	off, n, _ := x.value()
+	size := off + n
+	if at >= 0 {
+		size += 8
+	}
+	if arena.ClassSize(size) != m.env.Arena.Size(x.ref) {
+		to := m.alloc(size)
+		copy(to.bytes(0, off+n), x.bytes(0, off+n))
+		m.index().Replace(p, to.ref)
+		m.free(x.ref)
+		x = to
+	}
+	x.setExpiry(off, n, at)
 	return true
 }
 
