@@ -46,6 +46,18 @@ var sinceRedis70 = map[string]string{
 	"sinterstore: key specs":         "7.0 has them the other way round",
 	"msetex: new":                    "of Valkey 9.1",
 	"script|show: new":               "of Valkey 8.0",
+	"hexpire: new":                   "of Valkey 9.0",
+	"hpexpire: new":                  "of Valkey 9.0",
+	"hexpireat: new":                 "of Valkey 9.0",
+	"hpexpireat: new":                "of Valkey 9.0",
+	"hpersist: new":                  "of Valkey 9.0",
+	"httl: new":                      "of Valkey 9.0",
+	"hpttl: new":                     "of Valkey 9.0",
+	"hexpiretime: new":               "of Valkey 9.0",
+	"hpexpiretime: new":              "of Valkey 9.0",
+	"hsetex: new":                    "of Valkey 9.0",
+	"hgetex: new":                    "of Valkey 9.0",
+	"hgetdel: new":                   "of Valkey 9.1",
 }
 
 func TestInfoAsRedis(t *testing.T) {

@@ -77,6 +77,7 @@ func (n *Node) dropAll() {
 // loaded is what a snapshot said of itself.
 type loaded struct {
 	keys, expired int64
+	told          bool  // of something that was left out because its time is over
 	empty         int64 // collections without elements, which were left out
 	replID        string
 	replOffset    int64
@@ -87,14 +88,15 @@ type loaded struct {
 // sink takes what a snapshot holds.
 type sink struct {
 	shadow bool // beside the data that is there
-	// expired is told of a key that is left out because its time is over, and what the snapshot has said so far; may be nil.
-	expired func(l *loaded, db int, key []byte)
+	// expired is told of a key, or with field not nil a hash's field, that is left out because its time is over, and what the snapshot has said so far; may be nil.
+	expired func(l *loaded, db int, key, field []byte)
+	keep    bool // what is over
 }
 
 // load adds an RDB file's keys. Expired ones are left out on a primary; a replica keeps them until its primary deletes them.
 func (n *Node) load(ctx context.Context, in io.Reader, to sink) (loaded, error) {
 	out := loaded{replOffset: -1}
-	keepExpired := n.engine.Gate()&engine.GateReplica != 0
+	to.keep = n.engine.Gate()&engine.GateReplica != 0
 	slow := delay{n: n, param: "key-load-delay"}
 	var collections collection.Loader
 	err := n.readRDB(ctx, in, func(r *rdb.Reader, ev *rdb.Event) error {
@@ -108,7 +110,7 @@ func (n *Node) load(ctx context.Context, in io.Reader, to sink) (loaded, error) 
 		case rdb.EventFunction:
 			out.libraries = append(out.libraries, bytes.Clone(ev.Function))
 		case rdb.EventKey:
-			if n.leaveOut(&out, ev, keepExpired, to) {
+			if n.leaveOut(&out, ev, to) {
 				return nil
 			}
 			if err := n.loadKey(&out, r, ev, &collections, to); err != nil {
@@ -188,13 +190,13 @@ func (l *loaded) aux(a rdb.Aux) {
 }
 
 // leaveOut reports whether a key's time is over, which is then told.
-func (n *Node) leaveOut(out *loaded, ev *rdb.Event, keepExpired bool, to sink) bool {
-	if at := ev.Meta.ExpireAtMs; at == 0 || keepExpired || at >= n.clock.Now().UnixMilli() {
+func (n *Node) leaveOut(out *loaded, ev *rdb.Event, to sink) bool {
+	if at := ev.Meta.ExpireAtMs; at == 0 || to.keep || at >= n.clock.Now().UnixMilli() {
 		return false
 	}
 	out.expired++
 	if to.expired != nil {
-		to.expired(out, ev.DB, ev.Key)
+		to.expired(out, ev.DB, ev.Key, nil)
 	}
 	return true
 }
@@ -214,6 +216,14 @@ func (n *Node) loadKey(out *loaded, r *rdb.Reader, ev *rdb.Event, l *collection.
 	return nil
 }
 
+// field is expired for the fields of a hash; nil if nobody is to be told.
+func (s *sink) field(l *loaded, ev *rdb.Event) func(field []byte) {
+	if s.expired == nil {
+		return nil
+	}
+	return func(field []byte) { s.expired(l, ev.DB, ev.Key, field) }
+}
+
 // maxEmptyTold is how many keys without a value the log tells of, as Redis does.
 const maxEmptyTold = 10
 
@@ -222,10 +232,15 @@ func (n *Node) loadCollection(out *loaded, r *rdb.Reader, ev *rdb.Event, h uint6
 	shard := n.space.ShardOf(h)
 	hold := func(fn func()) { n.engine.WithShard(shard, func(*keyspace.Shard) { fn() }) }
 	l.Begin(n.space.Shard(shard).Values(), n.space.Limits(), hold, ev.Value.Content.Type, ev.Value.Content.Count)
+	if !to.keep && ev.Value.Content.FieldTTL {
+		l.LeaveOut(n.clock.Now().UnixMilli(), to.field(out, ev))
+	}
 	empty, err := keydump.Load(l, r, &ev.Value)
 	switch {
 	case err != nil:
 		return err
+	case empty && l.LeftOut() > 0:
+		return nil
 	case empty:
 		if out.empty++; out.empty <= maxEmptyTold {
 			n.log.Info("rdbLoadObject skipping empty key: " + string(clipKey(ev.Key)))

@@ -33,24 +33,28 @@ func (n *Node) loadAtStart() error {
 		return because(err, "Fatal error loading the DB, check server logs. Exiting: %s", path)
 	}
 	n.saver.loaded()
-	if l.expired == 0 {
+	if !l.told {
 		n.repl.Restore(l.replID, l.replOffset, l.streamDB)
 	}
 	return nil
 }
 
-// tellExpired takes a key that has expired while the node was down into the stream that goes on from the snapshot: replicas that
-// come back have the key. Nobody is served yet, so no shard is held.
-func (n *Node) tellExpired(l *loaded, db int, key []byte) {
-	if l.expired == 1 {
+// tellExpired takes a key, or with field not nil a hash's field, that has expired while the node was down into the stream that goes on from the snapshot: replicas that
+// come back have it. Nobody is served yet: it does not matter whether a shard is held.
+func (n *Node) tellExpired(l *loaded, db int, key, field []byte) {
+	if !l.told {
+		l.told = true
 		n.repl.Restore(l.replID, l.replOffset, l.streamDB)
 	}
 	b := resp.AppendCommandStrings(nil, "UNLINK", string(key))
+	if field != nil {
+		b = resp.AppendCommandStrings(nil, "HDEL", string(key), string(field))
+	}
 	n.journal.Append(b, []journal.Op{{DB: db, End: len(b)}})
 }
 
 // loadFile adds a snapshot's keys, and keeps count for INFO; expired is sink's. The loading gate is set. A shutdown ends it early.
-func (n *Node) loadFile(path string, expired func(l *loaded, db int, key []byte)) (loaded, error) {
+func (n *Node) loadFile(path string, expired func(l *loaded, db int, key, field []byte)) (loaded, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return loaded{}, err

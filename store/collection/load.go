@@ -42,6 +42,10 @@ type Loader struct {
 	nodes   bool  // of a list: it has come in nodes
 	err     error // ErrDuplicate, ErrPending, ErrStream
 
+	before int64 // fields that expired before are left out, and tell is told of each
+	tell   func(field []byte)
+	left   int // how many were
+
 	// What has not been put under the root. buf has the elements' strings.
 	buf     []byte
 	waiting []loadElement
@@ -90,6 +94,13 @@ func (l *Loader) Begin(env *value.Env, lim *keyspace.Limits, hold func(fn func()
 	}
 	l.rooted = count > uint64(most) || t == value.Stream
 }
+
+// LeaveOut says, behind Begin, that fields of a hash which expired before a time, in milliseconds since 1970, are left out. tell, if not nil, is given the name of each, for the time
+// of the call.
+func (l *Loader) LeaveOut(before int64, tell func(field []byte)) { l.before, l.tell = before, tell }
+
+// LeftOut is how many fields were left out.
+func (l *Loader) LeftOut() int { return l.left }
 
 // Packed gives the whole collection as an intset or a listpack, which must stay as it is until Store. It becomes a rooted one if it has too many elements; of
 // a list, it is taken apart, as its nodes may be too big today. There must be no elements beside it.
@@ -160,6 +171,12 @@ func (l *Loader) Member(m []byte) {
 
 // Field adds a hash's next field. at is its expiry in milliseconds since 1970, or value.NoExpiry.
 func (l *Loader) Field(field, val []byte, at int64) {
+	if at >= 0 && at < l.before {
+		if l.left++; l.tell != nil {
+			l.tell(field)
+		}
+		return
+	}
 	most := l.lim.HashValueBytes
 	l.add(loadElement{kind: loadField, at: at}, field, val, at >= 0 || l.n >= l.lim.HashEntries || len(field) > most || len(val) > most)
 }
