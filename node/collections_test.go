@@ -168,6 +168,8 @@ func (p *peer) churnCollectionsOnce(rnd *rand.Rand) bool {
 		{"LINSERT", key("list"), "BEFORE", "changed", "inserted"}, {"LREM", key("list"), "1", "changed"}, {"LTRIM", key("list"), num(50), "-" + num(50)},
 		{"RENAME", anyKey(), anyKey()}, {"COPY", anyKey(), anyKey(), "REPLACE"}, {"COPY", anyKey(), anyKey(), "DB", num(2), "REPLACE"}, {"MOVE", anyKey(), num(2)},
 		{"PEXPIRE", anyKey(), num(100_000_000)}, {"PERSIST", anyKey()},
+		{"HSETEX", key("hash"), "PX", num(100_000_000), "FIELDS", "2", num(100), num(1000), field, "timed"}, {"HPEXPIRE", key("hash"), num(3), "FIELDS", "1", num(100)},
+		{"HPEXPIRE", key("hash"), num(100_000_000), "FIELDS", "2", field, num(100)}, {"HPERSIST", key("hash"), "FIELDS", "1", num(100)},
 	}
 	if rnd.IntN(20) == 0 {
 		cmds = append(cmds, []string{"UNLINK", anyKey()}, []string{"DEL", anyKey()})

@@ -116,7 +116,11 @@ func frozenValue(r *rdb.Reader, v *rdb.Value) []byte {
 		case rdb.ElementItem:
 			words = append(words, string(el.Value))
 		case rdb.ElementField:
-			words = append(words, string(el.Name)+"="+string(el.Value))
+			word := string(el.Name) + "=" + string(el.Value)
+			if el.ExpireAtMs != 0 {
+				word += "@" + strconv.FormatInt(el.ExpireAtMs, 10)
+			}
+			words = append(words, word)
 		case rdb.ElementScored:
 			words = append(words, string(el.Name)+"="+strconv.FormatFloat(el.Score, 'g', -1, 64))
 		default:
