@@ -150,6 +150,25 @@ func (r *Rules) Check(cmd *spec.Command, args [][]byte, keys []spec.KeyPos, db i
 	return reason, arg
 }
 
+// ReadsEveryKey reports whether the user may run a call, as Check has it, by a selector that also lets it read every key.
+func (r *Rules) ReadsEveryKey(cmd *spec.Command, args [][]byte, keys []spec.KeyPos, db int) bool {
+	if r == nil || r.unrestricted {
+		return r != nil
+	}
+	return slices.ContainsFunc(r.selectors, func(s selector) bool {
+		if !s.allKeys && !slices.ContainsFunc(s.patterns, func(p keyPattern) bool { return p.read && p.pattern == "*" }) {
+			return false
+		}
+		if !s.allDatabases {
+			if _, ok := s.databasesAllowed(cmd, args, db, r.databases); !ok {
+				return false
+			}
+		}
+		reason, _ := s.check(cmd, args, keys)
+		return reason == Allowed
+	})
+}
+
 // Denied is Check as the executor wants it: "" or the error to answer, its code first.
 func (r *Rules) Denied(cmd *spec.Command, args [][]byte, keys []spec.KeyPos, db int) string {
 	reason, _ := r.Check(cmd, args, keys, db)

@@ -94,7 +94,7 @@ func replyArg(w *resp.Writer, a *spec.Arg) {
 	if !group {
 		f.text("display_text", cmp.Or(a.Display, a.Name))
 	}
-	if a.Type == spec.TypeKey {
+	if a.Type == spec.TypeKey || a.KeySpec > 0 {
 		f.name("key_spec_index").Int(int64(a.KeySpec))
 	}
 	f.text("token", a.Token)

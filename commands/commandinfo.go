@@ -57,7 +57,7 @@ func categoryNames(cmd *spec.Command) (names []string) {
 func legacyRange(keys spec.Keys) (first, last, step int) {
 	for i := range keys {
 		k := &keys[i]
-		if k.Begin.Keyword != "" || k.Find.NumKeys {
+		if k.Begin.Keyword != "" || k.Begin.At == 0 || k.Find.NumKeys {
 			continue
 		}
 		if len(keys) > 1 && (k.Find.Step != 1 || (last != 0 && last != k.Begin.At-1)) {
@@ -102,6 +102,12 @@ func replyKeySpec(w *resp.Writer, k *spec.KeySpec) {
 	w.BulkString("flags")
 	replyWords(w, accessNames(k.Access))
 	w.BulkString("begin_search")
+	if k.Begin == (spec.Begin{}) {
+		replyHow(w, "unknown", 0)
+		w.BulkString("find_keys")
+		replyHow(w, "unknown", 0)
+		return
+	}
 	if k.Begin.Keyword != "" {
 		replyHow(w, "keyword", 2)
 		w.BulkString("keyword")

@@ -6,8 +6,9 @@
 //
 // Reading order: commands.go, then a file a group: string.go with set.go, number.go, stringrange.go and lcs.go, generic.go with expire.go,
 // scan.go, rename.go, object.go, flush.go and swapdb.go, hash.go with collscan.go and hashexpire.go, list.go, listblocking.go, setcmd.go with setops.go,
-// zset.go with zsetrange.go, zsetpop.go and zsetalgebra.go, stream.go with streamid.go, streamadd.go, streamread.go, streamdelivery.go, streamgroup.go,
-// streampending.go, streamclaim.go and streaminfo.go,
+// zset.go with zsetrange.go, zsetpop.go, zsetblocking.go and zsetalgebra.go, geo.go with geohash.go, geodistance.go, geocells.go and geosearch.go,
+// sort.go with sortpattern.go, stream.go with streamid.go, streamadd.go, streamread.go, streamdelivery.go, streamgroup.go, streampending.go,
+// streamclaim.go and streaminfo.go,
 // connection.go, command.go with commandinfo.go and commanddocs.go.
 package commands
 
@@ -24,7 +25,8 @@ import (
 func All() []*spec.Command {
 	return slices.Concat(stringCommands(), numberCommands(), rangeCommands(), lcsCommands(), conditionalCommands(), bitmapCommands(), bitfieldCommands(), hllCommands(),
 		keyCommands(), expireCommands(), scanCommands(), renameCommands(), objectCommands(), flushCommands(), swapCommands(), connectionCommands(),
-		hashCommands(), hashExpireCommands(), listCommands(), blockingListCommands(), setCommands(), setOperations(), zsetCommands(), streamCommands())
+		hashCommands(), hashExpireCommands(), listCommands(), blockingListCommands(), setCommands(), setOperations(), zsetCommands(), blockingZSetCommands(),
+		geoCommands(), sortCommands(), streamCommands())
 }
 
 // Words that are propagated in place of a call.

@@ -11,7 +11,7 @@ func streamReadCommands() []*spec.Command {
 	streams := spec.After("STREAMS", spec.Block("streams", spec.Many(keyArg), spec.Many(streamIDArg)))
 	block := spec.Opt(spec.After("BLOCK", spec.Int("milliseconds")))
 	keys := func(from int) spec.Keys {
-		return spec.Keys{{Begin: spec.Begin{Keyword: "STREAMS", From: from, Locate: locateStreams}, Find: spec.Find{Last: -1, Step: 1, Limit: 2},
+		return spec.Keys{{Begin: spec.Begin{Keyword: "STREAMS", From: from}, Place: locateStreams, Find: spec.Find{Last: -1, Step: 1, Limit: 2},
 			Access: spec.RO | spec.Reads}}
 	}
 	return []*spec.Command{

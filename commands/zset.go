@@ -182,10 +182,16 @@ func (a *addition) add(z *collection.ZSet, member []byte, score float64) bool {
 }
 
 func zaddRun(c *spec.Call, incr bool) {
-	a := addition{incr: incr}
+	if a := (addition{incr: incr}); a.parse(c) {
+		a.run(c)
+	}
+}
+
+// run adds the members, and answers; false if nothing has changed.
+func (a *addition) run(c *spec.Call) bool {
 	var z collection.ZSet
-	if !a.parse(c) || !writeZSet(c, &z) {
-		return
+	if !writeZSet(c, &z) {
+		return false
 	}
 	if z.Len() > 0 || !a.xx {
 		longest := 0
@@ -197,10 +203,11 @@ func zaddRun(c *spec.Call, incr bool) {
 	for i, score := range a.scores {
 		if !a.add(&z, a.pairs[2*i+1], score) {
 			c.Out.Error("ERR resulting score is not a number (NaN)")
-			return
+			return false
 		}
 	}
-	if n := a.added + a.updated; n > 0 {
+	n := a.added + a.updated
+	if n > 0 {
 		event := "zadd"
 		if a.incr {
 			event = "zincr"
@@ -213,10 +220,11 @@ func zaddRun(c *spec.Call, incr bool) {
 	case a.incr:
 		c.Out.Null()
 	case a.ch:
-		c.Out.Int(int64(a.added + a.updated))
+		c.Out.Int(int64(n))
 	default:
 		c.Out.Int(int64(a.added))
 	}
+	return n > 0
 }
 
 func zremRun(c *spec.Call) {
@@ -352,6 +360,12 @@ func (r zreply) member(member []byte, score float64) {
 	if r.c.Out.Bulk(member); r.with {
 		r.c.Out.Double(score)
 	}
+}
+
+// flat answers one and its score by turns, in RESP3 too.
+func (r zreply) flat(member []byte, score float64) {
+	r.c.Out.Bulk(member)
+	r.c.Out.Double(score)
 }
 
 func zrandmemberRun(c *spec.Call) {

@@ -206,7 +206,7 @@ func zalgebraRun(c *spec.Call, op zop) {
 	}
 	members := a.collect()
 	if a.store {
-		zstore(c, members, a.event)
+		zstore(c, c.Key(0), members, a.event)
 		return
 	}
 	r := zreply{c, a.with}
@@ -222,13 +222,16 @@ func (a *zalgebra) collect() (members []collection.ZMember) {
 		members = append(members, collection.ZMember{Member: bytes.Clone(member), Score: score})
 		return true
 	})
-	slices.SortFunc(members, func(x, y collection.ZMember) int {
-		if d := cmp.Compare(x.Score+0, y.Score+0); d != 0 { // −0 is 0
-			return d
-		}
-		return bytes.Compare(x.Member, y.Member)
-	})
+	slices.SortFunc(members, zorderOf)
 	return members
+}
+
+// zorderOf is the order of a sorted set.
+func zorderOf(x, y collection.ZMember) int {
+	if d := cmp.Compare(x.Score+0, y.Score+0); d != 0 { // −0 is 0
+		return d
+	}
+	return bytes.Compare(x.Member, y.Member)
 }
 
 // smallestFirst orders the inputs as Redis does, so that scores are added up in the same order.

@@ -32,6 +32,13 @@ var (
 	wordZPopMax = []byte("ZPOPMAX")
 )
 
+func zpopWord(most bool) []byte {
+	if most {
+		return wordZPopMax
+	}
+	return wordZPopMin
+}
+
 // zpop answers, each as tell does, and removes the first or last n members, of which there are as many and at least one.
 func zpop(c *spec.Call, k *spec.KeyRef, z *collection.ZSet, most bool, n int, tell func(member []byte, score float64)) {
 	size := z.Len()
@@ -74,10 +81,7 @@ func zpopRun(c *spec.Call, most bool) {
 		return
 	}
 	c.Out.Array(2)
-	zpop(c, c.Key(0), &z, most, 1, func(member []byte, score float64) {
-		c.Out.Bulk(member)
-		c.Out.Double(score)
-	})
+	zpop(c, c.Key(0), &z, most, 1, zreply{c: c, with: true}.flat)
 }
 
 func zmpopRun(c *spec.Call) {
@@ -89,32 +93,32 @@ func zmpopRun(c *spec.Call) {
 	if !ok {
 		return
 	}
-	for i := range c.Keys {
-		k := c.Key(i)
-		var z collection.ZSet
-		if !openZSet(c, &z, k, c.Engine.Write(k)) {
-			return
-		}
-		n := int(min(count, int64(z.Len())))
-		if n == 0 {
-			continue
-		}
-		c.Out.Array(2)
-		c.Out.Bulk(k.Name)
-		c.Out.Array(n)
-		zpop(c, k, &z, most, n, func(member []byte, score float64) {
-			c.Out.Array(2)
-			c.Out.Bulk(member)
-			c.Out.Double(score)
-		})
-		name := wordZPopMin
-		if most {
-			name = wordZPopMax
-		}
-		c.Engine.Propagate(name, k.Name, decimal(int64(n)))
-		return
+	if !zmpop(c, most, count) {
+		c.Out.NullArray()
 	}
-	c.Out.NullArray()
+}
+
+// zmpop answers and removes members of the first sorted set that there is; false if there is none.
+func zmpop(c *spec.Call, most bool, count int64) bool {
+	var z collection.ZSet
+	k, ok := firstZSet(c, &z)
+	if !ok {
+		return true
+	}
+	if k == nil {
+		return false
+	}
+	n := int(min(count, int64(z.Len())))
+	c.Out.Array(2)
+	c.Out.Bulk(k.Name)
+	c.Out.Array(n)
+	zpop(c, k, &z, most, n, func(member []byte, score float64) {
+		c.Out.Array(2)
+		c.Out.Bulk(member)
+		c.Out.Double(score)
+	})
+	c.Engine.Propagate(zpopWord(most), k.Name, decimal(int64(n)))
+	return true
 }
 
 // zmpopOptions reads ZMPOP's arguments behind the keys; false after it has answered what is wrong.

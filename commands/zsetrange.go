@@ -276,12 +276,11 @@ func zrangestoreRun(c *spec.Call) {
 	if r.reverse {
 		slices.Reverse(members)
 	}
-	zstore(c, members, "zrangestore")
+	zstore(c, c.Key(0), members, "zrangestore")
 }
 
-// zstore makes the first key the sorted set of members, which are in order, and answers how many they are. Without any the key goes.
-func zstore(c *spec.Call, members []collection.ZMember, event string) {
-	k := c.Key(0)
+// zstore makes a key the sorted set of members, which are in order, and answers how many they are. Without any the key goes.
+func zstore(c *spec.Call, k *spec.KeyRef, members []collection.ZMember, event string) {
 	found := c.Engine.Write(k).Found()
 	switch {
 	case len(members) > 0:

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -19,6 +20,7 @@ import (
 //     all are let go and the command's are waited for, and everything is looked at again.
 //   - Who waits is claimed before its command runs again, so that it is answered once: by who serves it, by its timeout, by CLIENT UNBLOCK, or, when
 //     its connection ends, not at all. A waiter that somebody else has claimed may stand in its queues for a while; it is passed over.
+//   - What would be put off or refused for a while only (a pause, a load, a busy script) is not an answer: the queue is served when that is over.
 //   - While a queue is being served its shard is held, so nobody overtakes those who wait; only where a waiter has keys in several shards, and one
 //     of these is taken, another client's command may come between.
 
@@ -28,6 +30,7 @@ type waiter struct {
 	block  *Block
 	typ    value.Type
 	gone   bool // to be served as well when a key is deleted
+	needy  bool // its command is refused when memory is full
 	proto  int
 	seq    uint64   // rises in each queue
 	shards lockSet  // of all keys of its command
@@ -78,7 +81,7 @@ func (x *Executor) Wait(want *spec.Wait) bool {
 	if x.inExec || c.inMulti || c.fromPrimary || c.conn == nil {
 		return false
 	}
-	w := &waiter{client: c, typ: want.Type, gone: want.Gone, proto: c.Out.Proto, seq: x.e.waits.seq.Add(1), nodes: make([]waitNode, 0, len(want.Keys))}
+	w := &waiter{client: c, typ: want.Type, gone: want.Gone, needy: x.call.Cmd.Is(spec.DenyOOM), proto: c.Out.Proto, seq: x.e.waits.seq.Add(1), nodes: make([]waitNode, 0, len(want.Keys))}
 	for _, a := range want.Args {
 		w.args = append(w.args, slices.Clone(a))
 	}
@@ -218,13 +221,14 @@ func (x *Executor) wakeSome(s *shard, which func(*waitQueue) bool) {
 			x.wake(q)
 		}
 	}
-	slices.SortFunc(x.ready[from:], func(a, b *waitQueue) int { return int(a.first.w.seq) - int(b.first.w.seq) })
+	slices.SortFunc(x.ready[from:], longestFirst)
 }
 
 // serve serves the queues whose keys have changed. Further ones may be added meanwhile, as a waiting command may push. Afterwards the executor may
 // hold other shards than before: those of x.held.
 func (x *Executor) serve() {
 	x.Settle(nil)
+	x.seeEviction()
 	outcome := x.outcome
 	for i := 0; i < len(x.ready); i++ {
 		x.serveQueue(x.ready[i])
@@ -257,7 +261,7 @@ func (x *Executor) holdAlso(set *lockSet) bool {
 	}
 	x.e.unlockMany(&x.held)
 	x.held = *set
-	x.e.lockMany(&x.held)
+	x.lockHeld()
 	return false
 }
 
@@ -268,6 +272,7 @@ func (x *Executor) serveQueue(q *waitQueue) {
 	x.holdAlso(&own)
 	q.ready = false
 	served, newest := uint64(0), x.e.waits.seq.Load()
+	checked, full := uint64(0), false // for whom memory was looked at last, and what there was
 	for n := q.first; n != nil && n.w.seq <= newest; {
 		w := n.w
 		there, fits := x.wakes(q, w)
@@ -282,12 +287,37 @@ func (x *Executor) serveQueue(q *waitQueue) {
 			n = q.first
 			continue
 		}
+		if w.seq != checked {
+			if checked, full = w.seq, false; x.tight(w) {
+				full = x.fullFor()
+				n = q.first // anything may have changed
+				continue
+			}
+		}
 		served, n = w.seq, n.next
-		if !x.serveOne(w) {
-			x.postpone(q)
+		if !x.serveOne(w, full) {
+			x.e.postpone(q)
 			return
 		}
 	}
+}
+
+// tight reports whether room must be made before a waiter's command runs again.
+func (x *Executor) tight(w *waiter) bool {
+	ev := x.mem.ev
+	return w.needy && ev.Limit != 0 && x.e.over(ev) > 0
+}
+
+// fullFor makes room for a command that needs it, and reports whether there is none. The shards that are held are let go meanwhile.
+func (x *Executor) fullFor() bool {
+	held := x.held
+	x.e.unlockMany(&held)
+	x.held = lockSet{}
+	x.mem.room = 0
+	full := x.outOfMemory(true)
+	x.held = held
+	x.lockHeld()
+	return full
 }
 
 // wakes reports whether a queue's key is there, and whether that is what one of the queue waits for.
@@ -304,9 +334,9 @@ func (x *Executor) wakes(q *waitQueue, w *waiter) (there, fits bool) {
 	return there, w.gone || there && ent.Type() == w.typ
 }
 
-// serveOne runs a waiter's command again and answers it, unless it waits on. False: commands like it are held back for now. The shards
-// of the command's keys are held.
-func (x *Executor) serveOne(w *waiter) bool {
+// serveOne runs a waiter's command again and answers it, unless it waits on; full: memory is, so that it may be refused. False: commands like it
+// are held back for now. The shards of the command's keys are held.
+func (x *Executor) serveOne(w *waiter, full bool) bool {
 	c, b := w.client, w.block
 	if !b.claimed.CompareAndSwap(false, true) {
 		return true
@@ -322,7 +352,7 @@ func (x *Executor) serveOne(w *waiter) bool {
 	x.client = c
 	x.pos, _ = cmd.Positions(x.pos[:0], args) // they were told when it blocked
 	out := resp.Writer{Proto: w.proto}
-	msg, park := x.refusedAgain(c, cmd, args)
+	msg, park := x.refusedAgain(c, cmd, args, full)
 	switch {
 	case park:
 		b.claimed.Store(false)
@@ -340,15 +370,24 @@ func (x *Executor) serveOne(w *waiter) bool {
 	return true
 }
 
-// refusedAgain is what refuses a waiting command now, or holds it back. Memory is not looked at, as what waits only moves what is there.
-func (x *Executor) refusedAgain(c *Client, cmd *spec.Command, args [][]byte) (msg string, park bool) {
+// refusedAgain is what refuses a waiting command now, or holds it back.
+func (x *Executor) refusedAgain(c *Client, cmd *spec.Command, args [][]byte, full bool) (msg string, park bool) {
+	if x.e.Gate()&holdsWaiters != 0 {
+		return "", true
+	}
 	if r := c.user.Rules(); !r.Unrestricted() {
 		if msg = x.deniedBy(r, c, cmd, args); msg != "" {
 			return msg, false
 		}
 	}
+	if full {
+		return errOOM, false
+	}
 	return x.refusedAfter(c, cmd, x.e.Gate())
 }
+
+// holdsWaiters are the gate bits while which nobody who waits is served.
+const holdsWaiters = GateLoading | GateBusy
 
 // runAgain runs a waiter's command and journals what it did. False: it waits on.
 func (x *Executor) runAgain(c *Client, cmd *spec.Command, args [][]byte, out *resp.Writer, s *suspended) bool {
@@ -372,21 +411,40 @@ func (x *Executor) runAgain(c *Client, cmd *spec.Command, args [][]byte, out *re
 	return !x.again
 }
 
-// postpone leaves a queue to be served when commands are no longer held back. Its shard is held.
-func (x *Executor) postpone(q *waitQueue) {
+// postpone leaves a queue to be served by a Tick, when commands are no longer held back. Its shard is held.
+func (e *Engine) postpone(q *waitQueue) {
 	q.ready = true
-	l := &x.e.waits
+	l := &e.waits
 	l.mu.Lock()
 	l.late = append(l.late, q)
 	l.mu.Unlock()
 }
+
+// wakeLoadedLocked wakes whoever waits for a key, as a load may have put in what they wait for. All shards are held.
+func (e *Engine) wakeLoadedLocked() {
+	var all []*waitQueue
+	for i := range e.shards {
+		for _, q := range e.shards[i].waiting {
+			if !q.ready {
+				all = append(all, q)
+			}
+		}
+	}
+	slices.SortFunc(all, longestFirst)
+	for _, q := range all {
+		e.postpone(q)
+	}
+}
+
+// longestFirst orders queues by who has waited in them for the longest time.
+func longestFirst(a, b *waitQueue) int { return cmp.Compare(a.first.w.seq, b.first.w.seq) }
 
 // servePostponed serves the queues that were postponed, if nothing is held back any more. The caller holds nothing.
 func (e *Engine) servePostponed() {
 	l := &e.waits
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.late) == 0 || e.Gate()&(GatePauseAll|GatePauseWrite|holdsWrites) != 0 {
+	if len(l.late) == 0 || e.Gate()&(GatePauseAll|GatePauseWrite|holdsWrites|holdsWaiters) != 0 {
 		return
 	}
 	if l.x == nil {

@@ -332,6 +332,9 @@ func (c *Client) FromPrimary() bool { return c.fromPrimary }
 // InMulti implements spec.Session.
 func (c *Client) InMulti() bool { return c.inMulti }
 
+// Scripted implements spec.Session.
+func (c *Client) Scripted() bool { return c.script }
+
 // Subscribed implements spec.Session.
 func (c *Client) Subscribed() bool { return c.Class() == ClassPubSub }
 

@@ -247,13 +247,16 @@ func (x *Executor) Expire(db int, name []byte) bool {
 // Space implements spec.Engine.
 func (x *Executor) Space() *keyspace.Space { return x.e.Space }
 
-// KeyRef implements spec.Engine. The shard must be among those that the call holds: a command that reaches other keys than it
-// declares has Scope AllShards.
+// KeyRef implements spec.Engine. The shard must be among those that the call holds, or be one that it may take: a command that reaches
+// other keys than it declares has Scope AllShards, or roams (roam.go).
 func (x *Executor) KeyRef(db int, name []byte) spec.KeyRef {
 	h := x.e.Space.Hash(name)
 	i := x.e.Space.ShardOf(h)
 	if !x.held.has(i) {
-		panic("engine: " + x.call.Cmd.FullName() + " reaches a key whose shard it does not hold")
+		if !x.hasToken() || x.call.Cmd.Roams == nil {
+			panic("engine: " + x.call.Cmd.FullName() + " reaches a key whose shard it does not hold")
+		}
+		x.lockOneMore(i)
 	}
 	return spec.KeyRef{Name: name, Hash: h, DB: x.e.shards[i].ks.DB(db)}
 }

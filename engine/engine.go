@@ -16,7 +16,7 @@
 //
 // A panic under a shard's lock is not recovered: the data may be half changed. It ends the process.
 //
-// Reading order: engine.go, locks.go, executor.go, effects.go, client.go, multi.go, blocking.go, pause.go, expire.go,
+// Reading order: engine.go, locks.go, executor.go, effects.go, client.go, multi.go, blocking.go, roam.go, pause.go, expire.go,
 // evict.go with evictkey.go, evictpool.go and evictcycle.go, defrag.go; feed.go and attend.go (what clients are sent that they did not ask for) with
 // monitor.go, pubsub.go and pubsubcmd.go, notify.go, tracking.go with broadcast.go and trackingcmd.go.
 package engine
@@ -208,6 +208,9 @@ func (e *Engine) SetGate(set, clear Gate) {
 func (e *Engine) SetGateLocked(set, clear Gate) {
 	was := e.Gate()
 	e.changeGate(set, clear)
+	if was&^e.Gate()&(GateLoading|GateAsyncLoading) != 0 {
+		e.wakeLoadedLocked()
+	}
 	if (was^e.Gate())&GateReplica != 0 && e.RoleChanged != nil {
 		e.RoleChanged()
 	}

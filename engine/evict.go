@@ -187,6 +187,8 @@ func (x *Executor) mayEvict(ev *Eviction) bool {
 	return g&(GateLoading|GatePauseWrite|GatePauseAll|holdsWrites) == 0 && (g&GateReplica == 0 || !ev.ReplicaIgnores)
 }
 
+const errOOM = "OOM command not allowed when used memory > 'maxmemory'."
+
 // outOfMemory makes room before a command, and reports whether there is none for one that needs it. The caller holds no shard.
 func (x *Executor) outOfMemory(needy bool) bool {
 	m := &x.mem

@@ -64,6 +64,7 @@ type Executor struct {
 	script       *scriptRun   // the script that runs
 	scripting    Client       // as whom it calls commands
 	turnHeld     bool         // it is this executor's turn to run Lua
+	roaming      bool         // the running command may take further shards (roam.go)
 	fullNow      bool         // memory was full before a command that runs Lua
 	countedError bool         // the reply is an error that was counted already
 	nested       bool         // runs while another executor of its loop runs a script
@@ -277,7 +278,7 @@ func (x *Executor) refusedBefore(c *Client, cmd *spec.Command, args [][]byte) st
 		c.takeNow() // what was evicted is told before the reply: it is about values from before
 	}
 	if oom {
-		return "OOM command not allowed when used memory > 'maxmemory'."
+		return errOOM
 	}
 	return ""
 }
@@ -407,21 +408,29 @@ func (x *Executor) lockFor(c *Client, cmd *spec.Command) {
 	case cmd.Scope == spec.ShardZero:
 		x.held.add(0)
 		x.e.lock(0)
+	case cmd.Is(spec.MovableKeys) && cmd.Roams != nil && cmd.Roams(x.call.Args):
+		x.roam()
+		x.holdKeys()
 	case len(x.shards) == 1:
 		i := int(x.shards[0])
 		x.held.add(i)
 		x.e.lock(i)
 	case len(x.shards) > 1:
-		for _, i := range x.shards {
-			x.held.add(int(i))
-		}
-		x.lockHeld()
+		x.holdKeys()
 	}
+}
+
+// holdKeys takes the shards of the command's keys.
+func (x *Executor) holdKeys() {
+	for _, i := range x.shards {
+		x.held.add(int(i))
+	}
+	x.lockHeld()
 }
 
 // lockHeld takes the shards that are in held.
 func (x *Executor) lockHeld() {
-	if x.turnHeld {
+	if x.hasToken() {
 		x.e.lockScript(&x.held)
 		return
 	}
@@ -441,14 +450,17 @@ func (x *Executor) holdAll() {
 func (x *Executor) release() {
 	switch {
 	case x.held.empty():
-	case len(x.shards) == 1 && x.call.Cmd.Scope == spec.KeyShards && x.call.Cmd != x.e.exec && !x.turnHeld:
+	case len(x.shards) == 1 && x.call.Cmd.Scope == spec.KeyShards && x.call.Cmd != x.e.exec && !x.hasToken():
 		x.e.unlock(int(x.shards[0]))
 	default:
 		x.e.unlockMany(&x.held)
 	}
 	x.held = lockSet{}
-	if x.turnHeld {
+	switch {
+	case x.turnHeld:
 		x.giveTurn()
+	case x.roaming:
+		x.stopRoaming()
 	}
 	if x.after != nil {
 		x.runAfter()

@@ -20,6 +20,7 @@ type multi struct {
 	has, lacks spec.Flag
 	queued     []queued
 	interprets bool // some queued command runs Lua
+	roams      bool // some queued command may reach keys that it does not name
 	watched    []*watch
 }
 
@@ -94,6 +95,7 @@ func (x *Executor) queue(c *Client, cmd *spec.Command, args [][]byte) Outcome {
 	m.size += int64(size + len(args)*sliceBytes)
 	m.queued = append(m.queued, q)
 	m.interprets = m.interprets || cmd.Interprets
+	m.roams = m.roams || cmd.Roams != nil && cmd.Roams(args)
 	m.has, m.lacks = m.has|cmd.Flags, m.lacks|^cmd.Flags
 	if cmd == x.e.selects {
 		if db, ok := resp.ParseInt(args[1]); ok && db >= 0 && db < int64(x.e.Space.Databases()) {
@@ -128,6 +130,9 @@ func (x *Executor) lockTransaction(c *Client) {
 	if all {
 		x.holdAll()
 		return
+	}
+	if c.multi.roams && !x.turnHeld {
+		x.roam()
 	}
 	x.lockHeld()
 }

@@ -214,7 +214,7 @@ func (x *Executor) mayStart(cl *Client, cmd *spec.Command, flags script.Flags) s
 		}
 	}
 	if x.fullNow && flags&(script.AllowOOM|script.NoWrites) == 0 && !cl.fromPrimary {
-		return "OOM command not allowed when used memory > 'maxmemory'."
+		return errOOM
 	}
 	return ""
 }
@@ -296,7 +296,7 @@ func (r *scriptRun) refused(cmd *spec.Command, args [][]byte) string {
 		return msg
 	}
 	if x.fullNow && !r.allowOOM && !r.caller.fromPrimary && cmd.Is(spec.DenyOOM) {
-		return "OOM command not allowed when used memory > 'maxmemory'."
+		return errOOM
 	}
 	return ""
 }
@@ -362,9 +362,7 @@ func (x *Executor) lockMore(cmd *spec.Command) {
 	}
 	more.each(func(i int) {
 		if !x.held.has(i) {
-			x.e.lock(i)
-			x.held.add(i)
-			x.e.shards[i].scripted = x.script.busy
+			x.lockOneMore(i)
 		}
 	})
 }

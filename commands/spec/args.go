@@ -20,14 +20,14 @@ const (
 // ones may then come in any order, as Redis takes them.
 type Arg struct {
 	Name          string
-	Display       string // how it is shown to people; "": Name
+	Display       string // COMMAND DOCS's display_text; "": Name
 	Type          ArgType
 	Token         string // the word before the value (EX seconds), or the word itself for a pure token
 	Optional      bool
 	Multiple      bool
 	MultipleToken bool
 	Since         string
-	KeySpec       int // TypeKey: index into Command.Keys
+	KeySpec       int // TypeKey, and a pattern of keys: index into Command.Keys
 	Sub           []Arg
 }
 

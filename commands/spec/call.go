@@ -42,6 +42,8 @@ type Session interface {
 	FromPrimary() bool
 	// InMulti: the call runs within EXEC.
 	InMulti() bool
+	// Scripted: a script calls.
+	Scripted() bool
 	// Subscribed: a RESP2 connection in subscribed mode, which gets PONG as a push.
 	Subscribed() bool
 }
@@ -71,7 +73,8 @@ type Engine interface {
 	Shard(i int, fn func(*keyspace.Shard))
 	// Space is the whole keyspace; its shards are to be reached through EachShard.
 	Space() *keyspace.Space
-	// KeyRef resolves a key that the declaration does not tell, in the selected or another database; its shard is held from then on.
+	// KeyRef resolves a key that the declaration does not tell, in the selected or another database; its shard is held from then on. Only with
+	// Scope AllShards, and where Command.Roams says so.
 	KeyRef(db int, name []byte) KeyRef
 	// Free leaves what was taken out of the keyspace to be freed in slices.
 	Free(rest *keyspace.Detached)
@@ -104,6 +107,8 @@ type Engine interface {
 	// Expire deletes a key of a database that a visit through Shard or EachShard has found Expired, unless that is left to another
 	// node or time; false if it is. Within the visit, but not while the shard is being iterated over.
 	Expire(db int, name []byte) bool
+	// ReadsEveryKey reports whether the caller may read every key of the selected database with this very call.
+	ReadsEveryKey() bool
 	// Wait makes the call wait for keys that do not have what it wants. It has answered nothing, and returns then: when one of the keys may
 	// have it the command runs again, from the beginning. False: the caller may not wait (MULTI, a script), and the call is to be
 	// answered as if its time were over.

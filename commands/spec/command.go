@@ -161,6 +161,8 @@ type Command struct {
 	// BadKeys is what a call is answered whose keys cannot be told, because the number of them that it gives is none or is too high; nil:
 	// ErrBadKeys. The handler does not see such a call.
 	BadKeys func(args [][]byte) string
+	// Roams tells of a call whether it may reach keys that its arguments do not name (SORT … BY): then Engine.KeyRef takes their shards; nil: no call does.
+	Roams func(args [][]byte) bool
 	// Interprets says that the command runs Lua, or changes what Lua there is: one such command runs at a time.
 	Interprets bool
 	// Secrets tells which arguments of a call are shown neither in logs nor to MONITOR; nil: all may be.
@@ -274,6 +276,9 @@ func (c *Command) AllCategories() Category {
 	}
 	if c.Run == nil {
 		return cat // a container's group says nothing of what its subcommands do
+	}
+	if c.Group == Generic && c.Categories&(CatSet|CatSortedSet|CatList) != 0 {
+		return cat // SORT is about values, not about keys
 	}
 	return cat | groupCategory[c.Group]
 }

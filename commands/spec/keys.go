@@ -20,13 +20,11 @@ const (
 	VariableFlg                    // the flags depend on the arguments
 )
 
-// Begin says where the search for keys begins.
+// Begin says where the search for keys begins. The zero Begin says that no rule can tell ("unknown" in COMMAND INFO).
 type Begin struct {
 	At      int    // the index of the first key; the name is 0
 	Keyword string // or: after this word, searched from From on (from the end if negative)
 	From    int
-	// Locate gives the index of the first key where the keyword can also be something else's value, 0 if there is none; nil: as Keyword says.
-	Locate func(args [][]byte) int
 }
 
 // Find says which arguments from the beginning on are keys.
@@ -48,9 +46,12 @@ type KeySpec struct {
 	Notes  string // for people, in COMMAND INFO
 	// Vary tells the access of one call where VariableFlg says that it depends on the arguments; nil: Access.
 	Vary func(args [][]byte) Access
+	// Place tells the index of the first key of a call, 0 if it has none, where Begin does not say all (SORT … STORE, XREADGROUP, whose group can be
+	// named STREAMS); nil: it does.
+	Place func(args [][]byte) int
 }
 
-// Keys are all places where a command has keys. Movable keys that no KeySpec can tell are given by Custom.
+// Keys are all places where a command has keys.
 type Keys []KeySpec
 
 // One is a single key at index i.
@@ -105,6 +106,7 @@ func (k *KeySpec) positions(dst []KeyPos, args [][]byte) ([]KeyPos, error) {
 	if k.Find.NumKeys {
 		return k.counted(dst, args, first)
 	}
+	step := max(k.Find.Step, 1) // what no rule can tell has none
 	last := first + k.Find.Last
 	if k.Find.Last < 0 {
 		last = len(args) + k.Find.Last
@@ -116,7 +118,7 @@ func (k *KeySpec) positions(dst []KeyPos, args [][]byte) ([]KeyPos, error) {
 	if k.Vary != nil {
 		access = k.Vary(args)
 	}
-	for i := first; i <= last && i < len(args); i += k.Find.Step {
+	for i := first; i <= last && i < len(args); i += step {
 		if len(args[i]) > limits.MaxKeyBytes {
 			return dst, ErrLongKey
 		}
@@ -126,8 +128,8 @@ func (k *KeySpec) positions(dst []KeyPos, args [][]byte) ([]KeyPos, error) {
 }
 
 func (k *KeySpec) first(args [][]byte) int {
-	if k.Begin.Locate != nil {
-		return k.Begin.Locate(args)
+	if k.Place != nil {
+		return k.Place(args)
 	}
 	if k.Begin.Keyword == "" {
 		return k.Begin.At

@@ -47,7 +47,7 @@ func (t *Table) add(decl, parent *Command) (*Command, error) {
 	if err := c.check(); err != nil {
 		return nil, fmt.Errorf("command %q: %w", c.full, err)
 	}
-	if k := c.Keys; len(k) == 1 && k[0].Begin.Keyword == "" && k[0].Begin.At > 0 && !k[0].Find.NumKeys && k[0].Find.Last == 0 && k[0].Access&NotKey == 0 {
+	if k := c.Keys; len(k) == 1 && k[0].Begin.Keyword == "" && k[0].Begin.At > 0 && !k[0].Find.NumKeys && k[0].Find.Last == 0 && k[0].Access&NotKey == 0 && k[0].Place == nil {
 		c.oneKey = &k[0]
 	}
 	t.all = append(t.all, c)
@@ -78,9 +78,11 @@ func (c *Command) check() error {
 		return fmt.Errorf("both write and readonly")
 	case c.Group == "":
 		return fmt.Errorf("no group")
+	case c.Roams != nil && !c.Is(MovableKeys):
+		return fmt.Errorf("reaches keys that it does not name, and they are not declared movable")
 	}
 	for _, k := range c.Keys {
-		if !k.Find.NumKeys && k.Find.Step < 1 {
+		if !k.Find.NumKeys && k.Find.Step < 1 && k.Begin != (Begin{}) {
 			return fmt.Errorf("a key spec without a step")
 		}
 		if !c.Is(Write) && !c.Is(MayReplicate) && k.Access&(RW|OW|RM) != 0 && c.Group != Scripting {
