@@ -238,6 +238,8 @@ const (
 	// smaller than that never waits for a snapshot.
 	MinPreImageQueueBytes = 10 * MiB
 	PreImageQueueShare    = 32
+	// PreImageQueueStep is how much less must wait before writers go on, at most.
+	PreImageQueueStep = 1 * MiB
 	// WalkerShare is the part of a processor that a walker may take while the loops are busy: 1/WalkerShare.
 	WalkerShare = 10
 	// StalledSyncPatience is how long a replica may take nothing of its snapshot while writers wait for that; then it is cut.

@@ -33,6 +33,7 @@ func TestBoundsAgree(t *testing.T) {
 		{MaxReplicaOutputSoftBytesDefault < MaxReplicaOutputBytesDefault, "soft before hard"},
 		{PreImageNodeBytes < PreImageCopyBytes && PreImageCopyBytes < MaxPreImageQueueBytes, "a pre-image fits the queue"},
 		{MinPreImageQueueBytes < MaxPreImageQueueBytes && PreImageCopyBytes < MinPreImageQueueBytes, "the smallest queue holds a pre-image"},
+		{PreImageQueueStep < MinPreImageQueueBytes, "writers that wait go on before all is written"},
 		{StalledSyncPatience < ReplicationTimeout, "who makes writers wait is cut before who is merely slow"},
 		{MaxRDBStringBytes >= ArenaReachBytes && MaxRDBStringBytes >= MaxKeyBytes, "what can be stored can be loaded"},
 		{RDBAllocStepBytes < MaxRDBStringBytes, "a long string is read in steps"},

@@ -419,7 +419,7 @@ func TestWalkPending(t *testing.T) {
 	}
 }
 
-// TestWalkFull: the notice comes when more waits than may, once, and the all-clear when half of that is gone, or the walk.
+// TestWalkFull: the notice comes when more waits than may, once, and the all-clear when some of that is gone, or the walk.
 func TestWalkFull(t *testing.T) {
 	for name, end := range map[string]func(w *Walk){
 		"drained": func(w *Walk) {

@@ -103,10 +103,13 @@ func (p *preImages) setBound(used int64) {
 	p.bound.Store(min(max(used/limits.PreImageQueueShare, limits.MinPreImageQueueBytes), limits.MaxPreImageQueueBytes))
 }
 
+// again is how little must wait before writers go on. It is not much below the bound: who waits does so for what is between them to be written, which must be milliseconds.
+func again(bound int64) int64 { return bound - min(bound/16, limits.PreImageQueueStep) }
+
 // add counts. It may be called under any shard's lock.
 func (p *preImages) add(n int) {
 	now, full := p.waiting.Add(int64(n)), p.full.Load()
-	if bound := p.bound.Load(); !full && now > bound || full && now <= bound/2 {
+	if bound := p.bound.Load(); !full && now > bound || full && now <= again(bound) {
 		p.cross()
 	}
 }
@@ -117,7 +120,7 @@ func (p *preImages) cross() {
 	defer p.mu.Unlock()
 	for {
 		now, bound, full := p.waiting.Load(), p.bound.Load(), p.full.Load()
-		if full && now > bound/2 || !full && now <= bound {
+		if full && now > again(bound) || !full && now <= bound {
 			return
 		}
 		p.full.Store(!full)

@@ -18,14 +18,12 @@ const (
 
 // bigHash is the load on the big hash: its fields are set anew.
 func bigHash() *task {
-	return &task{name: "HSET", requests: []string{"HSET {key} {member} " + kilobyte()}, keys: 1, members: *hashFields}
+	return &task{name: "HSET", requests: []string{"HSET {key} {member} {value}"}, keys: 1, members: *hashFields}
 }
-
-func kilobyte() string { return strings.Repeat("k", 1000) }
 
 // bigTypes measures what one big collection does to those who use the server meanwhile.
 func (b *bench) bigTypes(one, _ cores) error {
-	b.say("\n## Big collections\n\nA hash of %d fields of 1,000 bytes. While it is saved, and copied to a replica, 50 connections set its fields, without pipelining; "+
+	b.say("\n## Big collections\n\nA hash of %d fields. While it is saved, and copied to a replica, 50 connections set its fields, without pipelining; "+
 		"peak memory as under BGSAVE.\n\n", *hashFields)
 	b.row("while", "server", "requests/s", "p99.9 ms", "longest ms", "took s", "RSS MiB before", "peak ÷ before", "mark")
 	b.rule(9)
@@ -38,7 +36,7 @@ func (b *bench) bigTypes(one, _ cores) error {
 			return err
 		}
 	}
-	b.say("\nCollections of %d elements that go away at once: the longest round trip of others in the same shard meanwhile, and of the command itself.\n\n", *hashFields)
+	b.say("\nCollections of %d elements that go away at once: the longest round trip of others in the same shard meanwhile, and of the command itself.\n\n", *bigElements)
 	b.row("what", "how", "server", "longest ms of others", "the command, ms", "mark")
 	b.rule(6)
 	for _, k := range b.kinds {
@@ -59,7 +57,7 @@ func (b *bench) bigHashOn(k *kind, c cores) error {
 		return err
 	}
 	defer s.stop()
-	st := collections("HSET", 1, *hashFields, func(i int) []string { return []string{member(i), kilobyte()} })
+	st := collections("HSET", 1, *hashFields, valued)
 	if err := s.give(st); err != nil {
 		return err
 	}
@@ -219,7 +217,7 @@ func (b *bench) endsOn(k *kind, c cores) error {
 		return err
 	}
 	defer s.stop()
-	n := *hashFields
+	n := *bigElements
 	for _, h := range []hoard{
 		{"hash", collections("HSET", 1, n, valued)}, {"set", collections("SADD", 1, n, asIs)}, {"sorted set", collections("ZADD", 1, n, scored)},
 		{"list", collections("RPUSH", 1, n, asIs)}, {"stream", streams(1, n)},

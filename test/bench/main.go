@@ -30,7 +30,8 @@ var (
 	keyCounts     = intsFlag("keys", []int{100_000, 1_200_000}, "how many keys the load is spread over, as in 100000,1200000")
 	memKeys       = flag.Int("memory-keys", 1_000_000, "keys for the memory figures")
 	saveKeys      = flag.Int("save-keys", 3_000_000, "keys that a snapshot under load has")
-	hashFields    = flag.Int("hash-fields", 1_000_000, "fields, of a kilobyte each, of the big hash, and elements of other big collections")
+	hashFields    = flag.Int("hash-fields", 10_000_000, "fields of the big hash, which is a gigabyte then")
+	bigElements   = flag.Int("big-elements", 1_000_000, "elements of the big collections that go away")
 	bigKeys       = flag.Int("big-keys", 10_000_000, "keys of the big keyspace, of which 10 are volatile")
 	outFile       = flag.String("out", "bench/RESULTS.md", "where the tables go; empty: only to the terminal")
 	valkeyPath    = flag.String("valkey", os.Getenv("VALKEY_SERVER"), "path of valkey-server (or VALKEY_SERVER)")
@@ -77,7 +78,7 @@ func fail(err error) {
 func hurry() {
 	*rounds, *duration = 1, 300*time.Millisecond
 	*keyCounts = []int{20_000, 60_000}
-	*memKeys, *saveKeys, *bigKeys, *hashFields = 200_000, 200_000, 300_000, 50_000
+	*memKeys, *saveKeys, *bigKeys, *hashFields, *bigElements = 200_000, 200_000, 300_000, 300_000, 100_000
 	if *outFile == "bench/RESULTS.md" {
 		*outFile = "" // its figures are not to be kept
 	}
