@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -224,6 +225,52 @@ func TestPause(t *testing.T) {
 				t.Fatalf("after the pause: outcome %d", got)
 			}
 		})
+	}
+}
+
+// queueWire is a wire that notes when it is resumed, among others.
+type queueWire struct {
+	wire
+	n     int
+	order *[]int
+}
+
+func (w *queueWire) Resume() { *w.order = append(*w.order, w.n) }
+
+// TestResumedInTurn: who waits longest goes on first, also if he could not when he was resumed before.
+func TestResumedInTurn(t *testing.T) {
+	s := enginetest.New(t, enginetest.Start)
+	x := s.Engine.NewExecutor()
+	x.BeginTurn()
+	var order []int
+	var clients []*engine.Client
+	for i := range 20 {
+		clients = append(clients, s.Engine.NewClient(&queueWire{n: i, order: &order}))
+	}
+	hold := func(on bool) { s.Engine.Barrier(func() { s.Engine.HoldWritesLocked(on) }) }
+	park := func(who []int) {
+		for _, i := range who {
+			if got := x.Run(clients[i], words("SET k v")); got != engine.Parked {
+				t.Fatalf("outcome %d", got)
+			}
+		}
+	}
+	hold(true)
+	var want []int
+	for i := range clients {
+		want = append(want, i*7%len(clients))
+	}
+	park(want)
+	hold(false)
+	if !slices.Equal(order, want) {
+		t.Fatalf("resumed %v, want %v", order, want)
+	}
+	hold(true)
+	want, order = append(want[5:], want[:5]...), nil // five could go on, and come again
+	park(want)
+	hold(false)
+	if !slices.Equal(order, want) {
+		t.Fatalf("resumed %v, want %v", order, want)
 	}
 }
 

@@ -173,7 +173,7 @@ func New(cfg Config) *Engine {
 		e.steering = append(e.steering, steersTransaction(c))
 	}
 	e.clients.byID, e.clients.blocked = map[int64]*Client{}, map[*Client]struct{}{}
-	e.pause.parked = map[*Client]struct{}{}
+	e.pause.parked = map[*Client]uint64{}
 	e.stats.commands = make([]commandCounters, cfg.Table.Len())
 	cfg.Space.NotifyPreImages(e.preImagesFull)
 	cfg.Space.NotifyDetached(e.Free)

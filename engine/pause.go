@@ -1,16 +1,20 @@
 package engine
 
 import (
+	"cmp"
+	"maps"
 	"math"
+	"slices"
 	"sync"
 )
 
 // pause is CLIENT PAUSE: until when, and who waits.
 type pause struct {
 	mu     sync.Mutex
-	until  int64 // ms since 1970; 0: no pause
-	mode   Gate  // GatePauseAll or GatePauseWrite
-	parked map[*Client]struct{}
+	until  int64              // ms since 1970; 0: no pause
+	mode   Gate               // GatePauseAll or GatePauseWrite
+	parked map[*Client]uint64 // and when, by turns
+	turns  uint64
 }
 
 // Pause holds commands back until a time (ms since 1970): all of them, or writes only. A second pause can make the first
@@ -64,7 +68,8 @@ func (e *Engine) PauseUntil() (until int64, all bool) {
 // so whoever clears it comes after and finds the client here.
 func (e *Engine) parkLocked(c *Client) {
 	e.pause.mu.Lock()
-	e.pause.parked[c] = struct{}{}
+	e.pause.turns++
+	e.pause.parked[c] = e.pause.turns
 	c.parked.Store(true)
 	e.pause.mu.Unlock()
 	// A command without a key holds no shard, and snapshots may have caught up under another shard: it may be over already.
@@ -73,12 +78,14 @@ func (e *Engine) parkLocked(c *Client) {
 	}
 }
 
+// resumeParked resumes who was parked, in that order: where writes wait for a snapshot only some of them can go on before it is full again, and nobody must be among the others
+// each time.
 func (e *Engine) resumeParked() {
 	e.pause.mu.Lock()
 	parked := e.pause.parked
-	e.pause.parked = map[*Client]struct{}{}
+	e.pause.parked = map[*Client]uint64{}
 	e.pause.mu.Unlock()
-	for c := range parked {
+	for _, c := range slices.SortedFunc(maps.Keys(parked), func(a, b *Client) int { return cmp.Compare(parked[a], parked[b]) }) {
 		c.parked.Store(false)
 		c.conn.Resume()
 	}
