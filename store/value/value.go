@@ -5,7 +5,8 @@
 // Whoever uses a rooted value holds the lock of the shard that it is in. Slices that it gives point into the arena and go no further; arguments are copied.
 //
 // Reading order: value.go, string.go; env.go and rooted.go (what every rooted value has), members.go (the index of elements of sets, hashes and sorted
-// sets), then one file per type.
+// sets), then one file per type; of streams stream.go,
+// streamnode.go, streamiter.go, streamgroup.go, streampending.go, streamshare.go.
 package value
 
 // Type is the type of a value, as TYPE tells it. The numbers are those of Redis' object types, which RDB files do not use.
