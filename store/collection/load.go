@@ -233,7 +233,7 @@ func (l *Loader) flush() {
 	if l.err == nil {
 		l.hold(l.insert)
 	}
-	l.buf, l.waiting = l.buf[:0], l.waiting[:0]
+	l.buf, l.waiting, l.stream.waiting = l.buf[:0], l.waiting[:0], l.stream.waiting[:0]
 }
 
 // insert is flush with the shard held.

@@ -95,10 +95,9 @@ func (l *Loader) addPart(p streamPart, s []byte) {
 func (l *Loader) insertStream() {
 	for i := range l.stream.waiting {
 		if l.err = l.insertPart(&l.stream.waiting[i]); l.err != nil {
-			break
+			return
 		}
 	}
-	l.stream.waiting = l.stream.waiting[:0]
 }
 
 func (l *Loader) insertPart(p *streamPart) (err error) {
