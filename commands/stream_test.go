@@ -217,10 +217,31 @@ func (r *streamRandom) pending(key string) []string {
 	return out[:len(out)-r.IntN(20)/19]
 }
 
+// words are options in any order, mostly wrong.
+func (r *streamRandom) words(key string) []string {
+	out := []string{pick(r.Rand, "XADD", "XTRIM", "XRANGE", "XREAD", "XREADGROUP", "XPENDING", "XCLAIM", "XAUTOCLAIM", "XACK", "XDEL", "XINFO", "XGROUP")}
+	switch out[0] {
+	case "XINFO":
+		out = append(out, pick(r.Rand, "STREAM", "GROUPS", "CONSUMERS", "nosuch"), key)
+	case "XGROUP":
+		out = append(out, pick(r.Rand, "CREATE", "SETID", "DESTROY", "CREATECONSUMER", "DELCONSUMER", "nosuch"), key)
+	case "XREAD", "XREADGROUP":
+	default:
+		out = append(out, key)
+	}
+	for range r.IntN(9) {
+		out = append(out, pick(r.Rand, "MAXLEN", "minid", "~", "=", "LIMIT", "NOMKSTREAM", "1-1", "5", "0", "x", "COUNT", "STREAMS", "STREAMS", "GROUP", "NOACK", ">", "g", "Alice", key, "IDLE",
+			"TIME", "FORCE", "JUSTID", "LASTID", "RETRYCOUNT", "-", "MKSTREAM", "ENTRIESREAD", "FULL", "ENTRIESADDED", "MAXDELETEDID", ""))
+	}
+	return out
+}
+
 func (r *streamRandom) command() []string {
 	key := r.key()
 	switch name := pick(r.Rand, "XADD", "XADD", "XADD", "XADD", "XADD", "XDEL", "XTRIM", "XLEN", "XRANGE", "XREVRANGE", "XREAD", "XREADGROUP", "XREADGROUP", "XREADGROUP", "XACK",
-		"XPENDING", "XPENDING", "XCLAIM", "XCLAIM", "XAUTOCLAIM", "XINFO", "XINFO", "XGROUP", "XGROUP", "XSETID", "RARE"); name {
+		"XPENDING", "XPENDING", "XCLAIM", "XCLAIM", "XAUTOCLAIM", "XINFO", "XINFO", "XGROUP", "XGROUP", "XSETID", "RARE", "WORDS"); name {
+	case "WORDS":
+		return r.words(key)
 	case "XADD":
 		return r.add(key)
 	case "XDEL":
