@@ -574,3 +574,31 @@ func TestStreamLag(t *testing.T) {
 		}
 	}
 }
+
+// TestStreamsFreedLazily: a long stream that is unlinked is freed behind the scenes, and counted; a short one at once.
+func TestStreamsFreedLazily(t *testing.T) {
+	s := enginetest.New(t, enginetest.Start)
+	c, cycle := s.Client(), s.Engine.NewCycle()
+	used := s.Engine.Space.Arena().Used()
+	for i := range 1000 {
+		c.Do(fmt.Sprintf("XADD long %d foo bar", i+1))
+	}
+	for _, line := range []string{"XGROUP CREATE long g 0", "XREADGROUP GROUP g Alice STREAMS long >", "XDEL long 1", "XACK long g 2", "XADD short 1 a b", "XGROUP CREATE short g $",
+		"XGROUP DESTROY short g", "UNLINK short", "SET a x", "SET b x"} {
+		c.Do(line)
+	}
+	for i, want := range []uint64{0, 1, 3, 0} {
+		c.Do([]string{"PING", "UNLINK long", "FLUSHALL", "PING"}[i])
+		if i == 3 {
+			s.Engine.ResetStats()
+		}
+		for cycle.Run(); cycle.Waiting() > 0; cycle.Run() {
+		}
+		if got := cycle.Freed(); got != want {
+			t.Errorf("step %d: %d keys were freed in slices, want %d", i, got, want)
+		}
+	}
+	if left := s.Engine.Space.Arena().Used() - used; left > 10_000 {
+		t.Errorf("%d bytes are left", left)
+	}
+}

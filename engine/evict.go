@@ -273,7 +273,9 @@ func (x *Executor) freeWaiting() (freed int64, ok bool) {
 		done = d.FreeSome(freeKeys)
 		freed = before - s.Heap().Used()
 	})
-	if !done {
+	if done {
+		c.freed.Add(uint64(d.Keys()))
+	} else {
 		x.e.Free(d)
 	}
 	return freed, done || freed > 0

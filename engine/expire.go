@@ -23,6 +23,8 @@ type Cycle struct {
 
 	idle atomic.Bool // nothing is expired by the cycle: DEBUG SET-ACTIVE-EXPIRE
 
+	freed atomic.Uint64 // keys that were freed behind the scenes
+
 	mu   sync.Mutex
 	free []*keyspace.Detached
 }
@@ -132,7 +134,9 @@ func (c *Cycle) freeSome() {
 		}
 		if !done {
 			left = append(left, d)
+			continue
 		}
+		c.freed.Add(uint64(d.Keys()))
 	}
 	c.mu.Lock()
 	c.free = append(left, c.free...)
@@ -164,6 +168,9 @@ func (c *Cycle) Waiting() int {
 	defer c.mu.Unlock()
 	return len(c.free)
 }
+
+// Freed is how many keys were freed in slices since the start or the last reset.
+func (c *Cycle) Freed() uint64 { return c.freed.Load() }
 
 // ExpireEvery is how often Run is to be called.
 const ExpireEvery = limits.ActiveExpireEvery

@@ -250,6 +250,9 @@ func (e *Engine) ResetStats() {
 		&s.cycles, &s.cycleNanos, &s.commandNanos, &s.cronNanos, &s.cycleMax, &s.cycleCommandsMax} {
 		a.Store(0)
 	}
+	if c := e.cycle.Load(); c != nil {
+		c.freed.Store(0)
+	}
 	e.eviction.resetStats()
 	for i := range s.commands {
 		c := &s.commands[i]

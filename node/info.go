@@ -196,6 +196,7 @@ func infoMemory(n *Node, w *infoWriter) {
 	w.zeros("mem_overhead_db_hashtable_rehashing")
 	w.int("active_defrag_running", int64(n.defrag.Percent()))
 	w.int("lazyfree_pending_objects", int64(n.cycle.Waiting()))
+	w.uint("lazyfreed_objects", n.cycle.Freed())
 }
 
 func infoCPU(_ *Node, w *infoWriter) {

@@ -15,7 +15,12 @@ type Detached struct {
 	// value is the root of a collection that nobody owns.
 	value arena.Ref
 	typ   value.Type
+
+	flushed int // how many keys root had
 }
+
+// Keys is of how many keys it is what they had.
+func (x *Detached) Keys() int { return max(x.flushed, 1) }
 
 // Shard is the number of the shard whose lock FreeSome needs.
 func (x *Detached) Shard() int { return x.shard.index }
@@ -75,9 +80,9 @@ func (sh *Shard) Flush(db int) *Detached {
 	if !sh.Used(db) || sh.dbs[db].Len() == 0 {
 		return nil
 	}
-	old := sh.dbs[db].root
+	old, n := sh.dbs[db].root, sh.dbs[db].Len()
 	sh.dbs[db].setRoot(&root{})
-	return &Detached{shard: sh, root: old}
+	return &Detached{shard: sh, root: old, flushed: n}
 }
 
 // lazyBytes and lazyElements are from what size on DeleteLazy leaves the freeing of a value to its caller.

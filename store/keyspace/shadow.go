@@ -25,7 +25,7 @@ func (sh *Shard) SwapShadow() {
 func (sh *Shard) DropShadow() (rest []*Detached) {
 	for _, d := range sh.shadow {
 		if d != nil && d.Len() > 0 {
-			rest = append(rest, &Detached{shard: sh, root: d.root})
+			rest = append(rest, &Detached{shard: sh, root: d.root, flushed: d.Len()})
 		}
 	}
 	sh.shadow = nil
