@@ -46,8 +46,11 @@ func parseSortPattern(p []byte) sortPattern {
 
 // lookup is what a pattern finds for an element, until the next lookup; false if there is nothing.
 func (s *sorting) lookup(c *spec.Call, p *sortPattern, element []byte) ([]byte, bool) {
-	if p.self || !p.star {
-		return element, p.self
+	switch {
+	case p.self:
+		return element, true
+	case !p.star:
+		return nil, false
 	}
 	s.name = append(append(append(s.name[:0], p.before...), element...), p.after...)
 	k := c.Engine.KeyRef(c.DB, s.name)
