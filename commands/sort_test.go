@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -130,5 +131,63 @@ func TestSortAsRedis(t *testing.T) {
 		if sorted < 1000 {
 			t.Errorf("only %d were sorted", sorted)
 		}
+	}
+}
+
+// TestSortRefused: with patterns SORT needs the right to read every key; and then it reads any.
+func TestSortRefused(t *testing.T) {
+	s := enginetest.New(t, enginetest.Start)
+	c := s.Client()
+	for _, line := range []string{"RPUSH l 2 1", "SET w1 2", "SET w2 1"} {
+		c.Do(line)
+	}
+	const get, by = "-ERR GET option of SORT denied due to insufficient ACL permissions.", "-ERR BY option of SORT denied due to insufficient ACL permissions."
+	for i, tt := range []struct{ rules, line, want string }{
+		{"%R~* ~x", "SORT l BY w*", `["2" "1"]`},
+		{"%R~* %W~x", "SORT l BY w* STORE x", "2"},
+		{"~l ~w*", "SORT l BY w*", by},
+		{"~l ~w*", "SORT l GET #", get},
+		{"~l ~w*", "SORT_RO l GET w*", get},
+		{"~l", "SORT l BY nosort", `["2" "1"]`},
+		{"%W~* ~l", "SORT l BY w*", by},
+		{"~l (+@all ~*)", "SORT_RO l BY w*", `["2" "1"]`},
+		{"~l (+get ~*)", "SORT_RO l BY w*", by},
+		{"~l", "SORT l STORE d", "-NOPERM No permissions to access a key"},
+		{"~l", "SORT l STORE l STORE d", "-NOPERM No permissions to access a key"},
+	} {
+		u := s.Client()
+		name := "u" + strconv.Itoa(i)
+		c.Do("ACL SETUSER " + name + " on nopass +@all " + tt.rules)
+		u.Do("AUTH " + name + " x")
+		if got := u.Do(tt.line); got != tt.want {
+			t.Errorf("%s, %s: %s, want %s", tt.rules, tt.line, got, tt.want)
+		}
+		if strings.HasPrefix(tt.want, "-NOPERM") {
+			continue // the transaction and the script are refused otherwise
+		}
+		u.Do("MULTI")
+		u.Do(tt.line)
+		if got := u.Do("EXEC"); got != "["+tt.want+"]" {
+			t.Errorf("%s, %s in MULTI: %s, want %s", tt.rules, tt.line, got, tt.want)
+		}
+		if got := enginetest.Show(u.Value(append([]string{"EVAL", "return redis.pcall(unpack(ARGV))", "0"}, strings.Fields(tt.line)...)...)); got != tt.want {
+			t.Errorf("%s, %s in a script: %s, want %s", tt.rules, tt.line, got, tt.want)
+		}
+	}
+}
+
+// TestSortOfSetInScript: there, and where it is stored, a set comes sorted though nothing is to be sorted by.
+func TestSortOfSetInScript(t *testing.T) {
+	c := enginetest.New(t, enginetest.Start).Client()
+	c.Do("SADD s e d c b a f")
+	const want = `["a" "b" "c" "d" "e" "f"]`
+	if got := enginetest.Show(c.Value("EVAL", "return redis.call('SORT','s','BY','nosort')", "1", "s")); got != want {
+		t.Errorf("in a script: %s", got)
+	}
+	if c.Do("SORT s BY nosort STORE l"); c.Do("LRANGE l 0 -1") != want {
+		t.Errorf("stored: %s", c.Do("LRANGE l 0 -1"))
+	}
+	if got := enginetest.Show(c.Value("EVAL", "return redis.call('SORT','s','BY','nosort','DESC','LIMIT','0','2')", "0")); got != `["f" "e"]` {
+		t.Errorf("downwards: %s", got)
 	}
 }
