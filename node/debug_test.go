@@ -113,6 +113,13 @@ func TestDebugMisc(t *testing.T) {
 		t.Error(got)
 	}
 	p.want("DEBUG OBJECT gone", "-ERR no such key")
+	p.want("CONFIG SET list-max-listpack-size 2 list-compress-depth 1", "OK")
+	p.want("RPUSH l 1 2 3", "3")
+	if got := p.do("DEBUG OBJECT l"); !strings.Contains(got, " encoding:quicklist ") || !strings.HasSuffix(got, " ql_nodes:2 ql_avg_node:1.50 ql_listpack_max:2 ql_compressed:1") {
+		t.Error(got)
+	}
+	p.want("DEL l", "1")
+	p.want("CONFIG SET list-max-listpack-size -2 list-compress-depth 0", "OK")
 	before := p.info("master_replid")
 	p.want("DEBUG CHANGE-REPL-ID", "OK")
 	if after := p.info("master_replid"); after == before {

@@ -123,13 +123,26 @@ func debugObject(n *Node, c *spec.Call, args [][]byte) {
 			return
 		}
 		idle := (uint32(c.Now/1000) - e.LRU()) & 0xFFFFFF
-		serialized := ""
+		serialized, more := "", ""
+		if e.Encoding() == val.QuickList {
+			more = n.listFigures(c.DB, n.space.ShardOf(n.space.Hash(args[0])), e)
+		}
 		if len(args) < 2 || !spec.EqualFold(args[1], "fast") {
 			serialized = fmt.Sprintf(" serializedlength:%d", serializedLength(e))
 		}
-		c.Out.Simple(fmt.Sprintf("Value at:0x%x refcount:1 encoding:%s%s lru:%d lru_seconds_idle:%d lfu_freq:%d lfu_access_time_minutes:%d",
-			n.space.Hash(args[0]), e.Encoding(), serialized, e.LRU(), idle, e.LRU()&0xFF, e.LRU()>>8))
+		c.Out.Simple(fmt.Sprintf("Value at:0x%x refcount:1 encoding:%s%s lru:%d lru_seconds_idle:%d lfu_freq:%d lfu_access_time_minutes:%d%s",
+			n.space.Hash(args[0]), e.Encoding(), serialized, e.LRU(), idle, e.LRU()&0xFF, e.LRU()>>8, more))
 	})
+}
+
+// listFigures is what DEBUG OBJECT tells of a list that is not packed. Its shard is held.
+func (n *Node) listFigures(db, shard int, e keyspace.Entry) string {
+	l, lim := val.OpenList(n.space.Shard(shard).DB(db).Values(), e.Root()), n.space.Limits()
+	compressed := 0
+	if lim.ListCompressDepth > 0 {
+		compressed = 1
+	}
+	return fmt.Sprintf(" ql_nodes:%d ql_avg_node:%.2f ql_listpack_max:%d ql_compressed:%d", l.Nodes(), float64(l.Len())/float64(l.Nodes()), lim.ListSize, compressed)
 }
 
 // serializedLength is how many bytes a string or packed collection takes in an RDB file that is not compressed: its length and itself, or a number's
