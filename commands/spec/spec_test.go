@@ -110,6 +110,7 @@ func TestTableRefusesContradictions(t *testing.T) {
 		"no group":                      func(c *spec.Command) { c.Group = "" },
 		"a key spec without a step":     func(c *spec.Command) { c.Keys = spec.Keys{{Begin: spec.Begin{At: 1}}} },
 		"changes a key, but no write":   func(c *spec.Command) { c.Keys = spec.One(1, spec.RW) },
+		"roams, and is not movable":     func(c *spec.Command) { c.Roams = func([][]byte) bool { return true } },
 		"a subcommand stands twice":     func(c *spec.Command) { c.Sub = []*spec.Command{&good, &good} },
 		"a subcommand's contradictions": func(c *spec.Command) { c.Sub = []*spec.Command{{Name: "s", Run: run}} },
 	} {
