@@ -87,6 +87,8 @@ type Config struct {
 	Version string
 	// ScriptLog writes a line of a script's redis.log, at script.LogDebug to LogWarning; may be nil.
 	ScriptLog func(level int, line string)
+	// HeapMemory tells how many bytes of Go's heap are held by what outlives commands; a script is not blamed for its growth. May be nil.
+	HeapMemory func() int64
 	// Libraries is the codec of FUNCTION DUMP and RESTORE; with none, they are refused.
 	Libraries LibraryCodec
 	// Match is glob matching, for FUNCTION LIST.

@@ -9,6 +9,16 @@ import (
 	"github.com/larder-cache/larder/script"
 )
 
+// LibraryPolicy says what becomes of the libraries that there are when others are loaded.
+type LibraryPolicy uint8
+
+// The policies.
+const (
+	FlushLibraries   LibraryPolicy = iota // they are forgotten
+	AppendLibraries                       // they stay, and one of the same name is an error
+	ReplaceLibraries                      // they stay but for those of the same name
+)
+
 // LibraryCodec makes FUNCTION DUMP's payload of the libraries' sources, and reads one. The error's text is what clients are told.
 type LibraryCodec struct {
 	Encode func(sources [][]byte) []byte
@@ -180,14 +190,18 @@ func (s *scripting) sources() (out [][]byte) {
 }
 
 func functionRestore(c *spec.Call) {
-	e, policy := engineOf(c), "append"
+	e, policy := engineOf(c), AppendLibraries
 	if len(c.Args) > 4 {
 		c.Out.Error("ERR unknown subcommand or wrong number of arguments for '" + string(c.Args[1]) + "'. Try FUNCTION HELP.")
 		return
 	}
 	if len(c.Args) == 4 {
-		switch policy = strings.ToLower(string(c.Args[3])); policy {
-		case "append", "replace", "flush":
+		switch strings.ToLower(string(c.Args[3])) {
+		case "append":
+		case "replace":
+			policy = ReplaceLibraries
+		case "flush":
+			policy = FlushLibraries
 		default:
 			c.Out.Error("ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE.")
 			return
@@ -206,7 +220,7 @@ func functionRestore(c *spec.Call) {
 }
 
 // restore loads libraries, all or none.
-func (s *scripting) restore(sources [][]byte, policy string, patient bool) error {
+func (s *scripting) restore(sources [][]byte, policy LibraryPolicy, patient bool) error {
 	fresh := script.NewLibraries()
 	for _, source := range sources {
 		lib, err := s.library(source, patient)
@@ -217,12 +231,12 @@ func (s *scripting) restore(sources [][]byte, policy string, patient bool) error
 			return err
 		}
 	}
-	if policy == "flush" {
+	if policy == FlushLibraries {
 		s.libraries = fresh
 		s.count()
 		return nil
 	}
-	return s.join(policy == "replace", fresh.All()...)
+	return s.join(policy == ReplaceLibraries, fresh.All()...)
 }
 
 func functionList(c *spec.Call) {
@@ -292,6 +306,9 @@ func listLibrary(c *spec.Call, l *script.Library, code bool) {
 func functionStats(c *spec.Call) {
 	e := engineOf(c)
 	r := e.scripts.running.Load()
+	if r != nil && r.shown.Load() == nil {
+		r = nil // on one thread nobody hears of a script that is not busy
+	}
 	if r != nil && r.eval {
 		c.Out.Error(busyEval)
 		return
@@ -305,8 +322,9 @@ func functionStats(c *spec.Call) {
 		c.Out.BulkString("name")
 		c.Out.BulkString(r.name)
 		c.Out.BulkString("command")
-		c.Out.Array(len(r.args))
-		for _, a := range r.args {
+		args := *r.shown.Load()
+		c.Out.Array(len(args))
+		for _, a := range args {
 			c.Out.Bulk(a)
 		}
 		c.Out.BulkString("duration_ms")
@@ -353,10 +371,10 @@ func (e *Engine) LibrarySources() [][]byte {
 	return nil
 }
 
-// LoadLibraries puts libraries in the place of those that there are. The error tells which one cannot be loaded.
-func (e *Engine) LoadLibraries(sources [][]byte) error {
+// LoadLibraries loads libraries, all or none. The error tells which one cannot be loaded.
+func (e *Engine) LoadLibraries(sources [][]byte, policy LibraryPolicy) error {
 	s := &e.scripts
 	s.turn <- struct{}{}
 	defer func() { <-s.turn }()
-	return s.restore(sources, "flush", true)
+	return s.restore(sources, policy, true)
 }

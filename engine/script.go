@@ -57,7 +57,8 @@ func (s *scripting) vm(libraries bool) *script.VM {
 		to = &s.lib
 	}
 	if *to == nil {
-		*to = script.New(script.Config{MonoNanos: s.e.Clock.MonoNanos, Version: s.e.Version, ServerVersion: serverVersion, Libraries: libraries})
+		*to = script.New(script.Config{MonoNanos: s.e.Clock.MonoNanos, Version: s.e.Version, ServerVersion: serverVersion,
+			Libraries: libraries, Others: s.e.HeapMemory})
 	}
 	return *to
 }
@@ -131,13 +132,14 @@ type scriptRun struct {
 	name   string
 	eval   bool // EVAL, not FCALL
 	begun  int64
-	args   [][]byte // copies
+	args   [][]byte
 
 	readOnly, allowOOM bool
 	repl               int // who is told: script.ReplAOF and ReplReplica
 	busy               bool
 	polled             int64
 
+	shown   atomic.Pointer[[][]byte] // copies of args, for anyone, once it is busy
 	wrote   atomic.Bool
 	killed  atomic.Bool
 	dropped atomic.Bool // what it did is not to be journaled: the process ends
@@ -155,9 +157,7 @@ func (x *Executor) runScript(c *spec.Call, r *scriptRun, flags script.Flags, run
 	r.readOnly = c.Cmd.Is(spec.ReadOnly) || flags&(script.Compat|script.NoWrites) == script.NoWrites
 	r.allowOOM = flags&script.AllowOOM != 0
 	x.monitor(x.e.notice.Load(), &ran{client: cl, cmd: &spec.Command{}, args: c.Args, db: cl.db})
-	if x.e.scripts.threshold.Load() > 0 {
-		r.args = copyArgs(c.Args)
-	}
+	r.args = c.Args
 	saved, inExec, outcome := x.call, x.inExec, x.outcome
 	x.asScript(cl)
 	x.script, x.inExec = r, true

@@ -6,7 +6,9 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/larder-cache/larder/engine"
 	"github.com/larder-cache/larder/engine/enginetest"
+	"github.com/larder-cache/larder/script"
 )
 
 // TestScriptEffects: a script's changes are journaled as one, as their effects, and what it does not let be told is not.
@@ -74,4 +76,63 @@ func TestScriptsAndMSET(t *testing.T) {
 	if n := torn.Load(); n != 0 {
 		t.Errorf("%d values are of another writer than the first", n)
 	}
+}
+
+// TestScriptLocks: a script takes the shards that it needs, and never all of them for its own sake.
+func TestScriptLocks(t *testing.T) {
+	s := enginetest.New(t, enginetest.Start)
+	cl := s.Client()
+	want(t, cl, "$1\r\nl\r\n", "FUNCTION", "LOAD", "#!lua name=l\nredis.register_function('f', function(keys) return redis.call('incr', keys[1]) end)")
+	sha := script.SHA1([]byte("return redis.call('incr', KEYS[1])"))
+	before := s.Engine.Counters().AllShardLocks
+	want(t, cl, ":1\r\n", "EVAL", "return redis.call('incr', KEYS[1])", "1", "a")
+	want(t, cl, ":2\r\n", "EVALSHA", sha, "1", "a")
+	want(t, cl, ":3\r\n", "FCALL", "f", "1", "a")
+	want(t, cl, "+OK\r\n", "EVAL", "return redis.call('mset', KEYS[1], 1, KEYS[2], 2, KEYS[3], 3)", "3", "a", "b", "c")
+	want(t, cl, ":2\r\n", "EVAL", "redis.call('rename', 'a', 'd') return redis.call('del', 'c', 'd')", "0")
+	want(t, cl, "$40\r\n"+sha+"\r\n", "SCRIPT", "LOAD", "return redis.call('incr', KEYS[1])")
+	want(t, cl, "*1\r\n:1\r\n", "SCRIPT", "EXISTS", sha)
+	if n := s.Engine.Counters().AllShardLocks - before; n != 0 {
+		t.Errorf("all shards were held %d times", n)
+	}
+	want(t, cl, ":1\r\n", "EVAL", "redis.call('flushall') return 1", "0")
+	if n := s.Engine.Counters().AllShardLocks - before; n != 1 {
+		t.Errorf("counted %d for FLUSHALL in a script", n)
+	}
+}
+
+// TestLoadLibraries: libraries of a snapshot are put in the place of those that there are, or beside them, all or none.
+func TestLoadLibraries(t *testing.T) {
+	s := enginetest.New(t, enginetest.Start)
+	cl := s.Client()
+	lib := func(name, function, answer string) []byte {
+		return []byte("#!lua name=" + name + "\nredis.register_function('" + function + "', function() return '" + answer + "' end)")
+	}
+	want(t, cl, "$3\r\none\r\n", "FUNCTION", "LOAD", string(lib("one", "f", "old")))
+	answers := func(f, g string) {
+		t.Helper()
+		want(t, cl, f, "FCALL", "f", "0")
+		want(t, cl, g, "FCALL", "g", "0")
+	}
+	const none = "-ERR Function not found\r\n"
+	load := func(policy engine.LibraryPolicy, wrong string, sources ...[]byte) {
+		t.Helper()
+		got := ""
+		if err := s.Engine.LoadLibraries(sources, policy); err != nil {
+			got = err.Error()
+		}
+		if got != wrong {
+			t.Errorf("%q, want %q", got, wrong)
+		}
+	}
+	load(engine.AppendLibraries, "Library one already exists", lib("two", "g", "new"), lib("one", "f", "new"))
+	answers("$3\r\nold\r\n", none)
+	load(engine.AppendLibraries, "", lib("two", "g", "new"))
+	answers("$3\r\nold\r\n", "$3\r\nnew\r\n")
+	load(engine.ReplaceLibraries, "Function g already exists", lib("one", "g", "newer"))
+	answers("$3\r\nold\r\n", "$3\r\nnew\r\n")
+	load(engine.ReplaceLibraries, "", lib("one", "f", "newer"))
+	answers("$5\r\nnewer\r\n", "$3\r\nnew\r\n")
+	load(engine.FlushLibraries, "", lib("two", "g", "last"))
+	answers(none, "$4\r\nlast\r\n")
 }

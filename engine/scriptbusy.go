@@ -59,6 +59,8 @@ func (r *scriptRun) enterBusy(ms int64) {
 	x.e.scriptLog(3, "Slow script detected: still in execution after "+strconv.FormatInt(ms, 10)+" milliseconds. "+
 		"You can try killing the script using the "+how+" command. Script name is: "+r.name+".")
 	r.busy = true
+	args := copyArgs(r.args)
+	r.shown.Store(&args)
 	end := make(chan struct{})
 	x.e.scripts.end.Store(&end)
 	x.held.each(func(i int) { x.e.shards[i].scripted = true })

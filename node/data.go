@@ -87,7 +87,8 @@ type loaded struct {
 
 // sink takes what a snapshot holds.
 type sink struct {
-	shadow bool // beside the data that is there
+	shadow    bool                 // beside the data that is there
+	libraries engine.LibraryPolicy // what becomes of the libraries of functions that there are
 	// expired is told of a key, or with field not nil a hash's field, that is left out because its time is over, and what the snapshot has said so far; may be nil.
 	expired func(l *loaded, db int, key, field []byte)
 	keep    bool // what is over
@@ -123,7 +124,7 @@ func (n *Node) load(ctx context.Context, in io.Reader, to sink) (loaded, error) 
 	n.progress.lastKeys.Store(out.keys)
 	n.progress.lastExpired.Store(out.expired)
 	if err == nil {
-		err = n.engine.LoadLibraries(out.libraries)
+		err = n.engine.LoadLibraries(out.libraries, to.libraries)
 	}
 	return out, err
 }
@@ -261,5 +262,10 @@ func clipKey(k []byte) []byte {
 
 // usedMemory is what `used_memory` says: live blocks and index, the journal, and the connections' buffers.
 func (n *Node) usedMemory() int64 {
-	return n.space.Arena().Used() + n.space.PreImageCopies() + n.journal.Memory() + n.shared.stats.buffers.Load() + n.engine.PubSubTotals().Bytes
+	return n.space.Arena().Used() + n.heapMemory()
+}
+
+// heapMemory is what of it is in Go's heap.
+func (n *Node) heapMemory() int64 {
+	return n.space.PreImageCopies() + n.journal.Memory() + n.shared.stats.buffers.Load() + n.engine.PubSubTotals().Bytes
 }

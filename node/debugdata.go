@@ -309,12 +309,18 @@ func (n *Node) reload(o reloadOptions) error {
 			return err
 		}
 	}
-	if !o.noflush {
+	to := sink{}
+	switch {
+	case !o.noflush:
 		n.dropAll()
-	} else if !o.merge && n.keys() > 0 {
+	case o.merge:
+		to.libraries = engine.ReplaceLibraries
+	case n.keys() > 0:
 		return redisText("RDB has duplicated keys: NOFLUSH without MERGE needs an empty database")
+	default:
+		to.libraries = engine.AppendLibraries
 	}
-	_, err := n.loadFile(filepath.Join(n.dir(), n.cfg.get("dbfilename").string()), nil)
+	_, err := n.loadFile(filepath.Join(n.dir(), n.cfg.get("dbfilename").string()), to)
 	return err
 }
 

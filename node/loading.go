@@ -24,7 +24,7 @@ func (e *loadEnd) end() { e.once.Do(func() { close(e.done) }) }
 // loadAtStart reads the snapshot that is there, if any.
 func (n *Node) loadAtStart() error {
 	path := filepath.Join(n.dir(), n.cfg.get("dbfilename").string())
-	l, err := n.loadFile(path, n.tellExpired)
+	l, err := n.loadFile(path, sink{expired: n.tellExpired})
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
@@ -53,8 +53,8 @@ func (n *Node) tellExpired(l *loaded, db int, key, field []byte) {
 	n.journal.Append(b, []journal.Op{{DB: db, End: len(b)}})
 }
 
-// loadFile adds a snapshot's keys, and keeps count for INFO; expired is sink's. The loading gate is set. A shutdown ends it early.
-func (n *Node) loadFile(path string, expired func(l *loaded, db int, key, field []byte)) (loaded, error) {
+// loadFile adds a snapshot's keys, and keeps count for INFO. The loading gate is set. A shutdown ends it early.
+func (n *Node) loadFile(path string, to sink) (loaded, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return loaded{}, err
@@ -76,7 +76,7 @@ func (n *Node) loadFile(path string, expired func(l *loaded, db int, key, field 
 	begin := n.clock.MonoNanos()
 	n.progress.begin(n.clock.Now().Unix(), size)
 	n.log.Info("Loading DB in memory from " + path)
-	l, err := n.load(ctx, f, sink{expired: expired})
+	l, err := n.load(ctx, f, to)
 	if err != nil {
 		return l, err
 	}

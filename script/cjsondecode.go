@@ -317,8 +317,8 @@ func (r *jsonReader) array(t *lua.LTable) {
 	if r.tok == tokArrEnd {
 		return
 	}
-	for {
-		t.Append(r.read())
+	for i := 1; ; i++ {
+		t.RawSetInt(i, r.read())
 		r.next()
 		if r.tok == tokArrEnd {
 			return

@@ -13,41 +13,76 @@ import (
 )
 
 // site is what stands on a line that an error may be about: an expression that is called, or indexed with a key, and its name in Lua's
-// words ("global 'x'").
-type site struct{ call, key, name string }
+// words ("global 'x'"), or the operands of an operator, each with its name or "".
+type site struct {
+	call, key, name string
+	operator        string
+	operands        []string
+}
+
+// The operators that sites tell of.
+const (
+	arithmetic    = "perform arithmetic on"
+	concatenation = "concatenate"
+	lengthOf      = "get length of"
+)
 
 // sites are those of a chunk by line.
 type sites map[int][]site
 
-// concatName is the local variable that our concatenation is in; no script can write it.
-const concatName = " concat"
+// helper is one of our functions that operators become calls of, as an index of helperNames.
+type helper int
 
-// compileChunk parses, checks, rewrites and compiles a chunk. If it is wrapped, the function takes what concatName is to be and returns
-// the chunk's own function.
-func compileChunk(name, source string) (proto *lua.FunctionProto, wrapped bool, lines sites, err error) {
+const (
+	concatHelper helper = iota
+	lengthHelper
+	minusHelper
+	helpers // how many there are
+)
+
+// helperNames are the local variables that the helpers are in; no script can write these names.
+var helperNames = [helpers]string{" concat", " length", " minus"}
+
+// chunk is a compiled chunk. Its function takes the helpers that are used, in their order, and returns the chunk's own function; if none
+// is, it is the chunk's own function.
+type chunk struct {
+	proto *lua.FunctionProto
+	uses  []helper
+	sites sites
+}
+
+// compileChunk parses, checks, rewrites and compiles a chunk.
+func compileChunk(name, source string) (*chunk, error) {
 	if len(source) > limits.MaxScriptBytes {
-		return nil, false, nil, fmt.Errorf("%s:1: chunk is too long", name)
+		return nil, fmt.Errorf("%s:1: chunk is too long", name)
 	}
 	if strings.HasPrefix(source, "\x1bLua") {
-		return nil, false, nil, fmt.Errorf("%s: bad header in precompiled chunk", name)
+		return nil, fmt.Errorf("%s: bad header in precompiled chunk", name)
 	}
 	stmts, err := parse.Parse(strings.NewReader(source), name)
 	if err != nil {
-		return nil, false, nil, syntaxError(name, source, err)
+		return nil, syntaxError(name, source, err)
 	}
 	w := rewriter{sites: sites{}}
-	stmts = w.chunk(stmts)
+	w.chunk(stmts)
+	if w.jumps {
+		if err := wordSyntax(source); err != nil {
+			return nil, fmt.Errorf("%s:%w", name, err)
+		}
+	}
 	if w.err != "" {
-		return nil, false, nil, fmt.Errorf("%s:%d: %s", name, w.line, w.err)
+		return nil, fmt.Errorf("%s:%d: %s", name, w.line, w.err)
 	}
-	if w.concats {
-		stmts = wrap(stmts)
+	c := &chunk{sites: w.sites}
+	for h, used := range w.uses {
+		if used {
+			c.uses = append(c.uses, helper(h))
+		}
 	}
-	proto, err = compileAST(stmts, name)
-	if err != nil {
-		return nil, false, nil, syntaxError(name, source, err)
+	if c.proto, err = compileAST(wrap(stmts, c.uses), name); err != nil {
+		return nil, syntaxError(name, source, err)
 	}
-	return proto, w.concats, w.sites, nil
+	return c, nil
 }
 
 // compileAST compiles; what the compiler panics with is an error.
@@ -60,9 +95,15 @@ func compileAST(stmts []ast.Stmt, name string) (proto *lua.FunctionProto, err er
 	return lua.Compile(stmts, name)
 }
 
-// wrap puts a chunk into a function that gives it concatName.
-func wrap(stmts []ast.Stmt) []ast.Stmt {
-	local := &ast.LocalAssignStmt{Names: []string{concatName}, Exprs: []ast.Expr{&ast.Comma3Expr{}}}
+// wrap puts a chunk into a function that gives it the helpers that it uses.
+func wrap(stmts []ast.Stmt, uses []helper) []ast.Stmt {
+	if len(uses) == 0 {
+		return stmts
+	}
+	local := &ast.LocalAssignStmt{Exprs: []ast.Expr{&ast.Comma3Expr{}}}
+	for _, h := range uses {
+		local.Names = append(local.Names, helperNames[h])
+	}
 	inner := &ast.FunctionExpr{ParList: &ast.ParList{HasVargs: true}, Stmts: stmts}
 	ret := &ast.ReturnStmt{Exprs: []ast.Expr{inner}}
 	for _, n := range []ast.PositionHolder{local, local.Exprs[0], inner, ret} {
@@ -78,6 +119,9 @@ func syntaxError(name, source string, err error) error {
 	var ce *lua.CompileError
 	switch {
 	case errors.As(err, &pe):
+		if words := wordSyntax(source); words != nil {
+			return fmt.Errorf("%s:%w", name, words)
+		}
 		return fmt.Errorf("%s:%d: %s", name, errorLine(pe, source), parseText(pe))
 	case errors.As(err, &ce):
 		return fmt.Errorf("%s:%d: %s", name, max(ce.Line, 1), ce.Message)
@@ -92,7 +136,7 @@ func errorLine(pe *parse.Error, source string) int {
 	return pe.Pos.Line
 }
 
-// parseText is the text of a syntax error: what the parser has found, if not what it wanted.
+// parseText is the text of an error of the parser in which Lua 5.1 finds none.
 func parseText(pe *parse.Error) string {
 	near := pe.Token
 	if pe.Pos.Line == parse.EOF {
@@ -126,12 +170,13 @@ func parseText(pe *parse.Error) string {
 const maxNear = 80
 
 // rewriter goes through a chunk once: it checks how deep it nests and how many constants its functions have, notes what error texts
-// need, reads numbers as Lua 5.1 does, and makes concatenations calls.
+// need, reads numbers as Lua 5.1 does, and makes calls of the operators for which there are helpers.
 type rewriter struct {
-	sites   sites
-	concats bool
-	err     string
-	line    int
+	sites sites
+	uses  [helpers]bool
+	jumps bool // has goto, which Lua 5.1 has not
+	err   string
+	line  int
 
 	fn *fnScope
 }
@@ -185,10 +230,9 @@ func (w *rewriter) tooDeep(d depth, line int) bool {
 	return w.err != ""
 }
 
-func (w *rewriter) chunk(stmts []ast.Stmt) []ast.Stmt {
+func (w *rewriter) chunk(stmts []ast.Stmt) {
 	w.fn = &fnScope{}
 	w.block(stmts, depth{})
-	return stmts
 }
 
 func (w *rewriter) block(stmts []ast.Stmt, d depth, names ...string) {
@@ -240,6 +284,8 @@ func (w *rewriter) stmt(s ast.Stmt, d depth) {
 		w.funcDef(s, d)
 	case *ast.ReturnStmt:
 		w.exprs(s.Exprs, d)
+	case *ast.GotoStmt, *ast.LabelStmt:
+		w.jumps = true
 	}
 }
 
@@ -325,13 +371,19 @@ func (w *rewriter) expr(e ast.Expr, d depth) ast.Expr {
 	case *ast.RelationalOpExpr:
 		e.Lhs, e.Rhs = w.expr(e.Lhs, d.left()), w.expr(e.Rhs, d.in())
 	case *ast.ArithmeticOpExpr:
+		w.operator(e.Line(), arithmetic, e.Lhs, e.Rhs)
 		e.Lhs, e.Rhs = w.expr(e.Lhs, d.left()), w.expr(e.Rhs, d.in())
 	case *ast.UnaryMinusOpExpr:
+		w.operator(e.Line(), arithmetic, e.Expr)
 		e.Expr = w.expr(e.Expr, d.in())
+		if _, constant := e.Expr.(*ast.NumberExpr); !constant {
+			return w.help(minusHelper, e.Line(), e.Expr)
+		}
 	case *ast.UnaryNotOpExpr:
 		e.Expr = w.expr(e.Expr, d.in())
 	case *ast.UnaryLenOpExpr:
-		e.Expr = w.expr(e.Expr, d.in())
+		w.operator(e.Line(), lengthOf, e.Expr)
+		return w.help(lengthHelper, e.Line(), w.expr(e.Expr, d.in()))
 	case *ast.FunctionExpr:
 		w.function(e, d)
 	case *ast.StringConcatOpExpr:
@@ -387,6 +439,15 @@ func (w *rewriter) name(e ast.Expr) string {
 	return ""
 }
 
+// operator notes an operator and its operands, before these are rewritten.
+func (w *rewriter) operator(line int, operator string, operands ...ast.Expr) {
+	s := site{operator: operator}
+	for _, e := range operands {
+		s.operands = append(s.operands, w.name(e))
+	}
+	w.note(line, s)
+}
+
 func (w *rewriter) note(line int, s site) { w.sites[line] = append(w.sites[line], s) }
 
 // maxConcat is how many strings one call concatenates: each takes a register, of which a function has 200.
@@ -394,43 +455,59 @@ const maxConcat = 60
 
 // concat makes `a .. b .. c` a call. Lua concatenates from the right.
 func (w *rewriter) concat(e *ast.StringConcatOpExpr, d depth) ast.Expr {
-	w.concats = true
 	var parts []ast.Expr
+	w.operator(e.Line(), concatenation, operands(e)...)
 	for rest := ast.Expr(e); ; d = d.in() {
 		c, ok := rest.(*ast.StringConcatOpExpr)
 		if !ok || w.tooDeep(d, rest.Line()) {
-			parts = append(parts, single(w.expr(rest, d)))
+			parts = append(parts, w.expr(rest, d))
 			break
 		}
-		parts = append(parts, single(w.expr(c.Lhs, d.in())))
+		parts = append(parts, w.expr(c.Lhs, d.in()))
 		rest = c.Rhs
 	}
-	out := concatCall(e.Line(), parts[max(0, len(parts)-maxConcat):])
+	out := w.help(concatHelper, e.Line(), parts[max(0, len(parts)-maxConcat):]...)
 	for parts = parts[:max(0, len(parts)-maxConcat)]; len(parts) > 0; {
 		from := max(0, len(parts)-maxConcat+1)
-		out = concatCall(e.Line(), append(parts[from:len(parts):len(parts)], out))
+		out = w.help(concatHelper, e.Line(), append(parts[from:len(parts):len(parts)], out)...)
 		parts = parts[:from]
 	}
 	return out
 }
 
+// operands are those of a .. b .. c.
+func operands(e *ast.StringConcatOpExpr) (list []ast.Expr) {
+	for {
+		list = append(list, e.Lhs)
+		rest, more := e.Rhs.(*ast.StringConcatOpExpr)
+		if !more {
+			return append(list, e.Rhs)
+		}
+		e = rest
+	}
+}
+
+// help makes an operator a call of a helper.
+func (w *rewriter) help(h helper, line int, operands ...ast.Expr) ast.Expr {
+	w.uses[h] = true
+	for _, e := range operands {
+		single(e)
+	}
+	fn := &ast.IdentExpr{Value: helperNames[h]}
+	c := &ast.FuncCallExpr{Func: fn, Args: operands, AdjustRet: true}
+	for _, n := range []ast.PositionHolder{fn, c} {
+		n.SetLine(line)
+		n.SetLastLine(line)
+	}
+	return c
+}
+
 // single makes an expression that may have many values give one.
-func single(e ast.Expr) ast.Expr {
+func single(e ast.Expr) {
 	switch e := e.(type) {
 	case *ast.FuncCallExpr:
 		e.AdjustRet = true
 	case *ast.Comma3Expr:
 		e.AdjustRet = true
 	}
-	return e
-}
-
-func concatCall(line int, args []ast.Expr) *ast.FuncCallExpr {
-	fn := &ast.IdentExpr{Value: concatName}
-	c := &ast.FuncCallExpr{Func: fn, Args: args, AdjustRet: true}
-	fn.SetLine(line)
-	fn.SetLastLine(line)
-	c.SetLine(line)
-	c.SetLastLine(line)
-	return c
 }

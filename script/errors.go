@@ -29,8 +29,6 @@ func (vm *VM) translate(v lua.LValue) lua.LValue {
 var errorWords = map[string]string{
 	"registry overflow":                         "stack overflow",
 	"lua callstack overflow":                    "stack overflow",
-	"__len undefined":                           "attempt to get length of a nil value",
-	"__unm undefined":                           "attempt to perform arithmetic on a nil value",
 	"too many recursions in gettable":           "loop in gettable",
 	"too many recursions in settable":           "loop in settable",
 	"for statement init must be a number":       "'for' initial value must be a number",
@@ -56,11 +54,11 @@ func (vm *VM) words(source string, line int, text string) string {
 		return "attempt to index " + named(vm.site(source, line, func(s site) bool { return s.call == "" && s.key == m[2] }), m[1])
 	}
 	if m := arithText.FindStringSubmatch(text); m != nil {
-		kind := m[2]
-		if m[1] != "number" {
-			kind = m[1]
+		culprit := 0
+		if m[1] == "number" || m[1] == "string" && m[2] != "number" && m[2] != "string" {
+			culprit = 1
 		}
-		return "attempt to perform arithmetic on a " + kind + " value"
+		return "attempt to " + arithmetic + " " + named(vm.operand(source, line, arithmetic, culprit, 2), m[1+culprit])
 	}
 	if m := compareText.FindStringSubmatch(text); m != nil && m[1] == m[2] {
 		return "attempt to compare two " + m[1] + " values"
@@ -79,7 +77,7 @@ func named(name, kind string) string {
 func (vm *VM) site(source string, line int, fits func(site) bool) string {
 	name := ""
 	for _, s := range vm.sites[source][line] {
-		if !fits(s) || s.name == name {
+		if s.operator != "" || !fits(s) || s.name == name {
 			continue
 		}
 		if name != "" {

@@ -35,7 +35,7 @@ func baseCollect(a args) int {
 	}
 	switch option {
 	case "count":
-		return a.pushNumber(float64(a.vm.heap()) / 1024)
+		return a.pushNumber(float64(a.vm.memory.taken()) / 1024)
 	case "step":
 		return a.push(lua.LTrue)
 	case "collect", "stop", "restart", "setpause", "setstepmul":
@@ -45,7 +45,7 @@ func baseCollect(a args) int {
 	return 0
 }
 
-func baseGCInfo(a args) int { return a.pushNumber(float64(a.vm.heap() / 1024)) }
+func baseGCInfo(a args) int { return a.pushNumber(float64(a.vm.memory.taken() / 1024)) }
 
 func baseError(a args) int {
 	v := a.L.Get(1)
@@ -286,7 +286,7 @@ const maxResults = 8000
 func baseUnpack(a args) int {
 	t := a.vm.read(a.table(1))
 	from := a.optInt(2, 1)
-	to := a.optInt(3, t.Len())
+	to := a.optInt(3, a.vm.length(t))
 	if from > to {
 		return 0
 	}

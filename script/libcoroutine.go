@@ -18,6 +18,9 @@ func newCoroutine(a args) *lua.LState {
 	}
 	th, _ := a.vm.l.NewThread()
 	th.SetContext(&a.vm.hook)
+	if a.vm.starts == nil {
+		a.vm.nested, a.vm.starts = map[*lua.LState]bool{}, map[*lua.LState]*lua.LFunction{}
+	}
 	a.vm.starts[th] = fn
 	return th
 }

@@ -49,10 +49,11 @@ func concatMeta(a args, n int) int {
 		}
 		op := metaOf(a.L, v, acc, "__concat")
 		if op == lua.LNil {
+			culprit := i - 1
 			if isText(v) {
-				v = acc
+				v, culprit = acc, i
 			}
-			a.fail("attempt to concatenate a " + v.Type().String() + " value")
+			a.operandError(concatenation, culprit, n, v)
 		}
 		acc = a.vm.call(a.L, op, v, acc)
 	}

@@ -111,13 +111,13 @@ func structPack(a args) int {
 		b = append(b, make([]byte, l.padding(len(b), option, size))...)
 		switch option {
 		case 'b', 'B', 'h', 'H', 'l', 'L', 'T', 'i', 'I':
-			b = l.appendInt(b, a.num(arg), size)
+			b = l.appendInt(b, packed(a, arg).num(arg), size)
 		case 'f':
-			b = l.appendBits(b, uint64(math.Float32bits(float32(a.num(arg)))), 4)
+			b = l.appendBits(b, uint64(math.Float32bits(float32(packed(a, arg).num(arg)))), 4)
 		case 'd':
-			b = l.appendBits(b, math.Float64bits(a.num(arg)), 8)
+			b = l.appendBits(b, math.Float64bits(packed(a, arg).num(arg)), 8)
 		case 'c', 's':
-			s := a.str(arg)
+			s := packed(a, arg).str(arg)
 			if option == 's' || size == 0 {
 				size = len(s)
 			}
@@ -139,6 +139,14 @@ func structPack(a args) int {
 			a.fail("string length overflow")
 		}
 	}
+}
+
+// packed are the arguments with the one that is missing, if it is that: C has put a nil behind the last.
+func packed(a args, i int) args {
+	if i == a.len()+1 {
+		a.L.Push(lua.LNil)
+	}
+	return a
 }
 
 func (l *layout) appendInt(b []byte, f float64, size int) []byte {

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	lua "github.com/yuin/gopher-lua"
+
+	"github.com/larder-cache/larder/base/limits"
 )
 
 var tableLibrary = map[string]libFunc{
@@ -28,7 +30,7 @@ func tabConcat(a args) int {
 		sep = a.str(2)
 	}
 	from := a.optInt(3, 1)
-	to := a.optInt(4, t.Len())
+	to := a.optInt(4, a.vm.length(t))
 	var b strings.Builder
 	for i := from; i <= to; i++ {
 		v := t.RawGet(lua.LNumber(i))
@@ -63,16 +65,16 @@ func tabForeach(a args) int {
 
 func tabForeachi(a args) int {
 	t, f := a.vm.read(a.table(1)), a.fn(2)
-	n := t.Len()
+	n := a.vm.length(t)
 	for i := 1; i <= n; i++ {
-		if r := a.vm.call(a.L, f, lua.LNumber(i), t.RawGetInt(i)); r != lua.LNil {
+		if r := a.vm.call(a.L, f, lua.LNumber(i), t.RawGet(lua.LNumber(i))); r != lua.LNil {
 			return a.push(r)
 		}
 	}
 	return 0
 }
 
-func tabGetn(a args) int { return a.pushNumber(float64(a.vm.read(a.table(1)).Len())) }
+func tabGetn(a args) int { return a.pushNumber(float64(a.vm.length(a.vm.read(a.table(1))))) }
 
 func tabSetn(a args) int {
 	a.table(1)
@@ -92,7 +94,7 @@ func tabMaxn(a args) int {
 
 func tabInsert(a args) int {
 	t := own(a, 1)
-	n := t.Len()
+	n := a.vm.length(t)
 	switch a.len() {
 	case 2:
 		a.vm.set(a.L, t, n+1, a.L.Get(2))
@@ -120,17 +122,19 @@ func (vm *VM) set(l *lua.LState, t *lua.LTable, i int, v lua.LValue) { l.RawSet(
 
 func tabRemove(a args) int {
 	t := own(a, 1)
-	n := t.Len()
+	n := a.vm.length(t)
 	pos := a.optInt(2, n)
 	if pos < 1 || pos > n {
 		return 0
 	}
-	v := t.RawGetInt(pos)
+	v := t.RawGet(lua.LNumber(pos))
 	for i := pos; i < n; i++ {
-		t.RawSetInt(i, t.RawGetInt(i+1))
+		a.vm.set(a.L, t, i, t.RawGet(lua.LNumber(i+1)))
 	}
-	if pos == n || n > 0 {
+	if n < limits.MaxScriptArray {
 		t.Remove(n)
+	} else {
+		a.vm.set(a.L, t, n, lua.LNil)
 	}
 	return a.push(v)
 }
@@ -151,19 +155,29 @@ func (s *sorter) less(x, y lua.LValue) bool {
 	if s.fn != lua.LNil {
 		return lua.LVAsBool(s.a.vm.call(s.a.L, s.fn, x, y))
 	}
+	if kind := x.Type(); kind != y.Type() {
+		s.incomparable(x.Type().String() + " with " + y.Type().String())
+	} else if kind != lua.LTNumber && kind != lua.LTString && metaOf(s.a.L, x, y, "__lt") == lua.LNil {
+		s.incomparable("two " + kind.String() + " values")
+	}
 	return s.a.L.LessThan(x, y)
+}
+
+// incomparable raises the error without a place, as Lua does for what is raised in C.
+func (s *sorter) incomparable(what string) {
+	s.a.raise(lua.LString("attempt to compare " + what))
 }
 
 func tabSort(a args) int {
 	t := own(a, 1)
-	n := t.Len()
+	n := a.vm.length(t)
 	s := &sorter{a: a, t: t, fn: lua.LNil}
 	if !a.absent(2) {
 		s.fn = a.fn(2)
 	}
 	values := make([]lua.LValue, n)
 	for i := range values {
-		values[i] = t.RawGetInt(i + 1)
+		values[i] = t.RawGet(lua.LNumber(i + 1))
 	}
 	s.sort(values, 2*bitLen(n))
 	for i, v := range values {

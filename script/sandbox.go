@@ -44,7 +44,7 @@ func (vm *VM) strict(t *lua.LTable) {
 // openLibraries makes the globals.
 func (vm *VM) openLibraries() {
 	vm.readonly = vm.fn("", func(a args) int { a.fail(readonlyText); return 0 })
-	vm.concat = vm.fn("", libConcat)
+	vm.helpers = [helpers]*lua.LFunction{concatHelper: vm.fn("", libConcat), lengthHelper: vm.fn("", libLength), minusHelper: vm.fn("", libMinus)}
 	vm.globals = vm.l.CreateTable(0, 0)
 	vm.env = vm.seal(vm.globals)
 	for name, fn := range baseLibrary {

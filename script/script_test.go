@@ -231,10 +231,10 @@ func TestMemory(t *testing.T) {
 		t.Run(source, func(t *testing.T) {
 			vm := newVM()
 			runtime.GC()
-			base, most, n := vm.heap(), uint64(0), 0
+			base, most, n := vm.memory.taken(), uint64(0), 0
 			h := &testHost{stop: func() string {
 				if n%8 == 0 {
-					most = max(most, vm.heap())
+					most = max(most, vm.memory.taken())
 				}
 				if n++; want == "killed" && n > 50 {
 					return "ERR killed"

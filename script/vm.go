@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
-	"runtime/metrics"
 	"strconv"
 	"strings"
 	"sync"
@@ -22,6 +20,8 @@ type Config struct {
 	MonoNanos func() int64
 	// Version is what redis.REDIS_VERSION says, such as "7.2.4", and ServerVersion what server.VALKEY_VERSION does.
 	Version, ServerVersion string
+	// Others is how many bytes of the heap belong to other parts of the process, as far as these count it; nil: it is not known.
+	Others func() int64
 	// Memory is how many bytes a run may take beyond what was in use before; 0: limits.MaxScriptMemory.
 	Memory uint64
 	// Libraries makes an interpreter for FUNCTION rather than for EVAL: KEYS and ARGV are arguments, not globals.
@@ -38,7 +38,7 @@ type VM struct {
 	globals     *lua.LTable                 // what scripts see as globals, behind env
 	env         *lua.LTable                 // the environment of scripts: a proxy of globals
 	real        map[*lua.LTable]*lua.LTable // proxies, and what they stand for
-	concat      *lua.LFunction
+	helpers     [helpers]*lua.LFunction
 	readonly    *lua.LFunction
 	ipairs      *lua.LFunction
 	loadGlobals *lua.LTable // in the place of globals while a library is loaded
@@ -53,16 +53,16 @@ type VM struct {
 	starts map[*lua.LState]*lua.LFunction // what coroutines that have not begun will run
 	depth  int                            // calls of Lua from Go that are nested
 
+	measured measured // the last table whose length was asked for
+
 	sites map[string]sites // what stands on the lines of the chunks, for error texts
 	where string           // where the last error was raised: "user_script:3"
 
 	count   uint32 // instructions
 	dying   *lua.ApiError
-	lastMem int64             // when memory was looked at, ns
-	charged int64             // bytes allocated by library functions since
-	memory  [2]metrics.Sample // the heap, and what of it the last collection has found alive
-	ceiling uint64            // the run ends when more of the heap is alive than that, in bytes; it stands while the run lasts
-	suspect uint64            // from which size of the heap on, the dead included, the collector is asked what is alive; at least ceiling
+	lastMem int64 // when memory was looked at, ns
+	charged int64 // bytes allocated by library functions since
+	memory  memory
 }
 
 // Function is compiled Lua.
@@ -82,7 +82,7 @@ func New(cfg Config) *VM {
 	vm.l.G.MainThread, vm.l.G.CurrentThread = vm.l, vm.l
 	vm.hook.vm = vm
 	boundArrays()
-	vm.memory[0].Name, vm.memory[1].Name = "/memory/classes/heap/objects:bytes", "/gc/heap/live:bytes"
+	vm.memory.init(cfg)
 	vm.json = defaultJSON
 	vm.rand.seed(0)
 	vm.openLibraries()
@@ -104,19 +104,23 @@ func (vm *VM) Compile(name string, source []byte) (*Function, error) {
 
 // compile compiles a chunk and, if it needs ours, hands it its upvalues.
 func (vm *VM) compile(name, source string, env *lua.LTable) (*lua.LFunction, error) {
-	proto, wrapped, lines, err := compileChunk(name, source)
+	c, err := compileChunk(name, source)
 	if err != nil {
 		return nil, err
 	}
-	vm.sites[name] = lines
+	vm.sites[name] = c.sites
 	was := vm.l.Env
 	vm.l.Env = env
-	fn := vm.l.NewFunctionFromProto(proto)
+	fn := vm.l.NewFunctionFromProto(c.proto)
 	vm.l.Env = was
-	if !wrapped {
+	if len(c.uses) == 0 {
 		return fn, nil
 	}
-	out, err := vm.protect(fn, []lua.LValue{vm.concat})
+	var args []lua.LValue
+	for _, h := range c.uses {
+		args = append(args, vm.helpers[h])
+	}
+	out, err := vm.protect(fn, args)
 	if err != nil {
 		return nil, err
 	}
@@ -129,16 +133,15 @@ func (vm *VM) begin(h Host) {
 	vm.json = defaultJSON
 	vm.l.G.CurrentThread = vm.l
 	vm.charged, vm.where = 0, ""
-	vm.nested, vm.starts = map[*lua.LState]bool{}, map[*lua.LState]*lua.LFunction{}
 	vm.lastMem = vm.cfg.MonoNanos()
-	vm.ceiling = vm.alive() + vm.cfg.Memory
-	vm.suspect = vm.ceiling
+	vm.memory.begun = false
 }
 
 // end lets go of what the run has left: what it loaded under names of its own, coroutines, states with deep stacks.
 func (vm *VM) end() {
 	vm.host, vm.dying = nil, nil
 	vm.nested, vm.starts, vm.co = nil, nil, nil
+	vm.measured = measured{}
 	clear(vm.sites)
 	clear(vm.idle[min(len(vm.idle), maxIdle):])
 	vm.idle = vm.idle[:min(len(vm.idle), maxIdle)]
@@ -146,19 +149,6 @@ func (vm *VM) end() {
 
 // maxIdle is how many states are kept for the next run.
 const maxIdle = 4
-
-// heap is how many bytes of the heap are taken, by what is dead, too, until it is swept.
-func (vm *VM) heap() uint64 {
-	metrics.Read(vm.memory[:1])
-	return vm.memory[0].Value.Uint64()
-}
-
-// alive is what of the heap was alive when garbage was last collected. The bound of a run counts from there: if it counted from what is
-// taken, one script's garbage would be the next one's room.
-func (vm *VM) alive() uint64 {
-	metrics.Read(vm.memory[1:])
-	return vm.memory[1].Value.Uint64()
-}
 
 // thread gives a state to run on.
 func (vm *VM) thread() *lua.LState {
@@ -282,19 +272,12 @@ func (vm *VM) charge(l *lua.LState, n int) {
 // chargeStep is after how many bytes of strings memory is looked at.
 const chargeStep = 16 << 20
 
-// lookAtMemory ends a script that takes too much. What is dead is not the script's fault, so the collector is asked first.
+// lookAtMemory ends a script that takes too much, or is about to.
 func (vm *VM) lookAtMemory(more uint64) {
 	vm.charged = 0
-	if vm.heap()+more <= vm.suspect {
-		return
-	}
-	runtime.GC()
-	live := vm.heap()
-	if live+more > vm.ceiling {
+	if vm.memory.exceeded(more) {
 		vm.die("not enough memory")
 	}
-	// The collector should not be asked again before much is new.
-	vm.suspect = max(vm.ceiling, live+vm.cfg.Memory/4)
 }
 
 // die ends the run with an error that no pcall catches for long: each further instruction raises it again.
