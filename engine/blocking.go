@@ -383,7 +383,7 @@ func (x *Executor) refusedAgain(c *Client, cmd *spec.Command, args [][]byte, ful
 	if full {
 		return errOOM, false
 	}
-	return x.refusedAfter(c, cmd, x.e.Gate())
+	return x.refusedAfter(c, cmd, args, x.e.Gate())
 }
 
 // holdsWaiters are the gate bits while which nobody who waits is served.

@@ -162,7 +162,7 @@ func (x *Executor) run(c *Client, args [][]byte) Outcome {
 	}
 	if c.multi.on && !x.e.steering[cmd.ID()] {
 		// EXEC checks again with the shards held; but who is refused should hear so now.
-		if msg, _ := x.refusedAfter(c, cmd, x.e.Gate()); msg != "" {
+		if msg, _ := x.refusedAfter(c, cmd, args, x.e.Gate()); msg != "" {
 			return x.reject(c, cmd, msg)
 		}
 		return x.queue(c, cmd, args)
@@ -175,9 +175,14 @@ func crossProtocol(name []byte) bool {
 	return spec.EqualFold(name, "post") || spec.EqualFold(name, "host:")
 }
 
-// flagsOf are the flags that a command has, and those that it lacks; EXEC has and lacks those of what is queued as well.
-func (x *Executor) flagsOf(c *Client, cmd *spec.Command) (has, lacks spec.Flag) {
+// flagsOf are the flags that a command has, and those that it lacks; EXEC has and lacks those of what is queued as well. Scripts declare
+// theirs.
+func (x *Executor) flagsOf(c *Client, cmd *spec.Command, args [][]byte) (has, lacks spec.Flag) {
 	has, lacks = cmd.Flags, ^cmd.Flags
+	if cmd.Interprets {
+		has = x.e.scripts.flags(cmd, args)
+		lacks = ^has
+	}
 	if cmd == x.e.exec && c.multi.on {
 		has, lacks = has|c.multi.has, lacks|c.multi.lacks
 	}
@@ -271,7 +276,7 @@ func (x *Executor) refusedBefore(c *Client, cmd *spec.Command, args [][]byte) st
 	if cmd.Interprets || c.multi.interprets && cmd == x.e.exec {
 		x.fullNow = x.outOfMemory(true)
 	}
-	has, _ := x.flagsOf(c, cmd)
+	has, _ := x.flagsOf(c, cmd, args)
 	needy := has&spec.DenyOOM != 0 || c.multi.on && !x.e.steering[cmd.ID()]
 	oom := x.outOfMemory(needy)
 	if c.attend != 0 && c.mute == muteNone {
@@ -284,14 +289,14 @@ func (x *Executor) refusedBefore(c *Client, cmd *spec.Command, args [][]byte) st
 }
 
 // refusedAfter is what refuses a command once its shards are held. park is true when it is to be tried again later instead.
-func (x *Executor) refusedAfter(c *Client, cmd *spec.Command, g Gate) (msg string, park bool) {
+func (x *Executor) refusedAfter(c *Client, cmd *spec.Command, args [][]byte, g Gate) (msg string, park bool) {
 	if c.fromPrimary {
-		return "", x.pausedLink(c, cmd, g)
+		return "", x.pausedLink(c, cmd, args, g)
 	}
 	if g == 0 {
 		return "", false
 	}
-	has, lacks := x.flagsOf(c, cmd)
+	has, lacks := x.flagsOf(c, cmd, args)
 	if g&GateBusy != 0 && lacks&spec.AllowBusy != 0 {
 		return x.e.busyText(), false
 	}
@@ -327,11 +332,11 @@ func (x *Executor) refusedAfter(c *Client, cmd *spec.Command, g Gate) (msg strin
 }
 
 // pausedLink reports whether a pause holds back a command of the primary's stream, which nothing else does.
-func (x *Executor) pausedLink(c *Client, cmd *spec.Command, g Gate) bool {
+func (x *Executor) pausedLink(c *Client, cmd *spec.Command, args [][]byte, g Gate) bool {
 	if g&(GatePauseAll|GateBusy) != 0 {
 		return true
 	}
-	has, _ := x.flagsOf(c, cmd)
+	has, _ := x.flagsOf(c, cmd, args)
 	return g&GatePauseWrite != 0 && has&(spec.Write|spec.MayReplicate) != 0
 }
 
@@ -342,7 +347,7 @@ func (x *Executor) runLocked(c *Client, cmd *spec.Command, args [][]byte) Outcom
 	x.prepare(c, cmd, args)
 	x.lockFor(c, cmd)
 	if g := x.e.Gate(); g != 0 {
-		if msg, park := x.refusedAfter(c, cmd, g); park {
+		if msg, park := x.refusedAfter(c, cmd, args, g); park {
 			x.e.parkLocked(c)
 			x.release()
 			return Parked

@@ -144,7 +144,7 @@ func (s *scripting) join(replace bool, libs ...*script.Library) error {
 		return fmt.Errorf("too many libraries")
 	}
 	err := s.libraries.Join(replace, libs...)
-	s.count()
+	s.countLibraries()
 	return err
 }
 
@@ -154,7 +154,7 @@ func functionDelete(c *spec.Call) {
 		c.Out.Error("ERR Library not found")
 		return
 	}
-	s.count()
+	s.countLibraries()
 	c.Engine.Dirty(1)
 	c.Out.OK()
 }
@@ -174,7 +174,7 @@ func functionFlush(c *spec.Call) {
 
 func (s *scripting) flushLibraries() {
 	s.libraries, s.lib = script.NewLibraries(), nil
-	s.count()
+	s.countLibraries()
 }
 
 func functionDump(c *spec.Call) {
@@ -233,7 +233,7 @@ func (s *scripting) restore(sources [][]byte, policy LibraryPolicy, patient bool
 	}
 	if policy == FlushLibraries {
 		s.libraries = fresh
-		s.count()
+		s.countLibraries()
 		return nil
 	}
 	return s.join(policy == ReplaceLibraries, fresh.All()...)

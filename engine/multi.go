@@ -96,7 +96,11 @@ func (x *Executor) queue(c *Client, cmd *spec.Command, args [][]byte) Outcome {
 	m.queued = append(m.queued, q)
 	m.interprets = m.interprets || cmd.Interprets
 	m.roams = m.roams || cmd.Roams != nil && cmd.Roams(args)
-	m.has, m.lacks = m.has|cmd.Flags, m.lacks|^cmd.Flags
+	flags := cmd.Flags
+	if cmd.Interprets {
+		flags = x.e.scripts.flags(cmd, args)
+	}
+	m.has, m.lacks = m.has|flags, m.lacks|^flags
 	if cmd == x.e.selects {
 		if db, ok := resp.ParseInt(args[1]); ok && db >= 0 && db < int64(x.e.Space.Databases()) {
 			m.db = int(db)

@@ -31,7 +31,8 @@ type scripting struct {
 	end     atomic.Pointer[chan struct{}] // closed when the busy script ends
 	counts  scriptCounts
 	// published are the libraries' sources; they change while shard 0 is held, as all that is journaled.
-	published atomic.Pointer[[][]byte]
+	published     atomic.Pointer[[][]byte]
+	functionFlags atomic.Pointer[map[string]script.Flags] // by name in lower case; for anyone
 }
 
 // scriptCounts are what INFO tells of scripts; anyone reads them.
@@ -66,17 +67,57 @@ func (s *scripting) vm(libraries bool) *script.VM {
 // serverVersion is the version of Valkey whose level this is.
 const serverVersion = "8.1.0"
 
-func (s *scripting) count() {
+func (s *scripting) countScripts() {
 	c := &s.counts
 	c.scripts.Store(int64(s.cache.Len()))
 	c.scriptBytes.Store(s.cache.Bytes())
-	c.evicted.Store(s.cache.Evicted)
+	c.evicted.Add(s.cache.Evicted)
+	s.cache.Evicted = 0
+}
+
+func (s *scripting) countLibraries() {
+	c := &s.counts
 	n, f := s.libraries.Len()
 	c.libraries.Store(int64(n))
 	c.functions.Store(int64(f))
 	c.libraryMem.Store(s.libraries.Bytes())
-	sources := s.sources()
+	sources, flags := s.sources(), s.libraries.Flags()
 	s.published.Store(&sources)
+	s.functionFlags.Store(&flags)
+}
+
+// flags are those of a command, as the script or function that it is about to run has declared them, if it has.
+func (s *scripting) flags(cmd *spec.Command, args [][]byte) spec.Flag {
+	declared, ok := s.declared(cmd.Name, args)
+	if !ok || declared&script.Compat != 0 {
+		return cmd.Flags
+	}
+	flags := cmd.Flags &^ (spec.Stale | spec.DenyOOM | spec.Write | spec.MayReplicate)
+	if declared&script.NoWrites == 0 {
+		flags |= spec.Write
+	}
+	if declared&(script.NoWrites|script.AllowOOM) == 0 {
+		flags |= spec.DenyOOM
+	}
+	if declared&script.AllowStale != 0 {
+		flags |= spec.Stale
+	}
+	return flags
+}
+
+func (s *scripting) declared(name string, args [][]byte) (flags script.Flags, ok bool) {
+	switch name {
+	case "eval", "eval_ro":
+		flags, _, err := script.Shebang(args[1])
+		return flags, err == nil
+	case "evalsha", "evalsha_ro":
+		return s.cache.Declared(strings.ToLower(string(args[1])))
+	case "fcall", "fcall_ro":
+		if known := s.functionFlags.Load(); known != nil {
+			flags, ok = (*known)[strings.ToLower(string(args[1]))]
+		}
+	}
+	return flags, ok
 }
 
 // ScriptStats is what INFO tells of scripts and functions. Bytes are those of their sources.
@@ -89,6 +130,17 @@ type ScriptStats struct {
 func (e *Engine) ScriptStats() ScriptStats {
 	c := &e.scripts.counts
 	return ScriptStats{c.scripts.Load(), c.scriptBytes.Load(), c.evicted.Load(), c.libraries.Load(), c.functions.Load(), c.libraryMem.Load()}
+}
+
+// Instant is what a command is to take for the time, us in µs since 1970: in a script it stands still.
+func (x *Executor) Instant(us int64) int64 {
+	if x.script == nil {
+		return us
+	}
+	if x.script.instant == 0 {
+		x.script.instant = us
+	}
+	return x.script.instant
 }
 
 // SetBusyThreshold is busy-reply-threshold: from how many ns on a script is busy; 0: never.
@@ -136,6 +188,7 @@ type scriptRun struct {
 
 	readOnly, allowOOM bool
 	repl               int // who is told: script.ReplAOF and ReplReplica
+	instant            int64 // what TIME tells, µs since 1970; 0: it was not asked yet
 	busy               bool
 	polled             int64
 

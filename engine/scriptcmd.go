@@ -139,7 +139,7 @@ func (s *scripting) add(sha string, source []byte, loaded bool) (*script.Cached,
 	}
 	found := &script.Cached{SHA: sha, Source: append([]byte(nil), source...), Flags: flags, Code: code}
 	s.cache.Add(found, loaded)
-	s.count()
+	s.countScripts()
 	return found, ""
 }
 
@@ -192,7 +192,7 @@ func scriptFlush(c *spec.Call) {
 	s := &engineOf(c).scripts
 	s.cache.Flush()
 	s.eval = nil
-	s.count()
+	s.countScripts()
 	c.Out.OK()
 }
 

@@ -254,6 +254,7 @@ func (e *Engine) ResetStats() {
 		c.freed.Store(0)
 	}
 	e.eviction.resetStats()
+	e.scripts.counts.evicted.Store(0)
 	for i := range s.commands {
 		c := &s.commands[i]
 		c.calls.Store(0)

@@ -63,7 +63,7 @@ func (n *Node) serverCommands() []*spec.Command {
 }
 
 func (n *Node) timeRun(c *spec.Call) {
-	us := n.clock.Now().UnixMicro()
+	us := c.Engine.(*engine.Executor).Instant(n.clock.Now().UnixMicro())
 	c.Out.Array(2)
 	c.Out.BulkString(strconv.FormatInt(us/1e6, 10))
 	c.Out.BulkString(strconv.FormatInt(us%1e6, 10))

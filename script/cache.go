@@ -2,6 +2,7 @@ package script
 
 import (
 	"container/list"
+	"sync"
 
 	"github.com/larder-cache/larder/base/limits"
 )
@@ -22,7 +23,9 @@ type Cache struct {
 	bySHA   map[string]*Cached
 	evals   *list.List // of *Cached, the least recently used first
 	bytes   int64
-	Evicted int64 // how many made room
+	Evicted int64 // how many made room since it was last set to 0
+
+	declared sync.Map // Flags by SHA1 of the scripts that have declared any
 }
 
 // NewCache makes an empty one.
@@ -30,6 +33,15 @@ func NewCache() *Cache { return &Cache{bySHA: map[string]*Cached{}, evals: list.
 
 // Get finds a script; nil if it is not there.
 func (c *Cache) Get(sha string) *Cached { return c.bySHA[sha] }
+
+// Declared are the flags of a script that has declared some. Anyone may ask, at any time.
+func (c *Cache) Declared(sha string) (Flags, bool) {
+	flags, ok := c.declared.Load(sha)
+	if !ok {
+		return 0, false
+	}
+	return flags.(Flags), true
+}
 
 // Len is how many scripts there are.
 func (c *Cache) Len() int { return len(c.bySHA) }
@@ -47,12 +59,16 @@ func (c *Cache) Add(s *Cached, loaded bool) {
 		s.evals = c.evals.PushBack(s)
 	}
 	c.bySHA[s.SHA] = s
+	if s.Flags&Compat == 0 {
+		c.declared.Store(s.SHA, s.Flags)
+	}
 	c.bytes += int64(len(s.SHA) + len(s.Source))
 }
 
 func (c *Cache) drop(s *Cached) {
 	c.evals.Remove(s.evals)
 	delete(c.bySHA, s.SHA)
+	c.declared.Delete(s.SHA)
 	c.bytes -= int64(len(s.SHA) + len(s.Source))
 }
 
@@ -75,4 +91,5 @@ func (c *Cache) Keep(s *Cached) {
 func (c *Cache) Flush() {
 	c.bySHA, c.bytes = map[string]*Cached{}, 0
 	c.evals.Init()
+	c.declared.Clear()
 }

@@ -59,17 +59,15 @@ func compileChunk(name, source string) (*chunk, error) {
 	if strings.HasPrefix(source, "\x1bLua") {
 		return nil, fmt.Errorf("%s: bad header in precompiled chunk", name)
 	}
+	if err := checkSyntax(source); err != nil {
+		return nil, fmt.Errorf("%s:%w", name, err)
+	}
 	stmts, err := parse.Parse(strings.NewReader(source), name)
 	if err != nil {
 		return nil, syntaxError(name, source, err)
 	}
 	w := rewriter{sites: sites{}}
 	w.chunk(stmts)
-	if w.jumps {
-		if err := wordSyntax(source); err != nil {
-			return nil, fmt.Errorf("%s:%w", name, err)
-		}
-	}
 	if w.err != "" {
 		return nil, fmt.Errorf("%s:%d: %s", name, w.line, w.err)
 	}
@@ -119,9 +117,6 @@ func syntaxError(name, source string, err error) error {
 	var ce *lua.CompileError
 	switch {
 	case errors.As(err, &pe):
-		if words := wordSyntax(source); words != nil {
-			return fmt.Errorf("%s:%w", name, words)
-		}
 		return fmt.Errorf("%s:%d: %s", name, errorLine(pe, source), parseText(pe))
 	case errors.As(err, &ce):
 		return fmt.Errorf("%s:%d: %s", name, max(ce.Line, 1), ce.Message)
@@ -136,34 +131,13 @@ func errorLine(pe *parse.Error, source string) int {
 	return pe.Pos.Line
 }
 
-// parseText is the text of an error of the parser in which Lua 5.1 finds none.
+// parseText is the text of an error of the parser where Lua 5.1 finds none: goto is no keyword there.
 func parseText(pe *parse.Error) string {
 	near := pe.Token
 	if pe.Pos.Line == parse.EOF {
 		near = "<eof>"
 	}
-	if len(near) > maxNear {
-		near = near[:maxNear]
-	}
-	switch msg := strings.TrimSpace(pe.Message); msg {
-	case "unterminated string":
-		return "unfinished string near '" + near + "'"
-	case "unterminated multiline string":
-		return "unfinished long string near '<eof>'"
-	case "invalid multiline comment":
-		return "unfinished long comment near '<eof>'"
-	case "invalid multiline string":
-		return "invalid long string delimiter near '" + near + "'"
-	case "illegal hexadecimal number":
-		return "malformed number near '" + near + "'"
-	case "syntax error":
-		if near == "<eof>" {
-			return "unexpected symbol near '<eof>'"
-		}
-		return "unexpected symbol near '" + near + "'"
-	default:
-		return "unexpected symbol near '" + near + "'"
-	}
+	return "unexpected symbol near '" + near[:min(len(near), maxNear)] + "'"
 }
 
 // maxNear is how much of a token an error quotes, in bytes.
@@ -174,7 +148,6 @@ const maxNear = 80
 type rewriter struct {
 	sites sites
 	uses  [helpers]bool
-	jumps bool // has goto, which Lua 5.1 has not
 	err   string
 	line  int
 
@@ -284,8 +257,6 @@ func (w *rewriter) stmt(s ast.Stmt, d depth) {
 		w.funcDef(s, d)
 	case *ast.ReturnStmt:
 		w.exprs(s.Exprs, d)
-	case *ast.GotoStmt, *ast.LabelStmt:
-		w.jumps = true
 	}
 }
 

@@ -290,7 +290,7 @@ func baseUnpack(a args) int {
 	if from > to {
 		return 0
 	}
-	if uint64(to)-uint64(from) >= maxResults-uint64(a.len())-1 {
+	if uint64(to)-uint64(from) >= maxResults-uint64(a.len()) {
 		a.fail("too many results to unpack")
 	}
 	n := to - from + 1

@@ -53,6 +53,15 @@ func (ls *Libraries) All() []*Library {
 	return out
 }
 
+// Flags are those of all functions, by name in lower case.
+func (ls *Libraries) Flags() map[string]Flags {
+	out := make(map[string]Flags, len(ls.functions))
+	for name, f := range ls.functions {
+		out[name] = f.Flags
+	}
+	return out
+}
+
 // Bytes is roughly what the libraries' sources and names take.
 func (ls *Libraries) Bytes() (n int64) {
 	for _, l := range ls.byName {

@@ -8,13 +8,13 @@ import (
 	"github.com/larder-cache/larder/base/limits"
 )
 
-// The parser of the interpreter says of a chunk that it is wrong, and not what Lua 5.1 says of it. So a chunk that it refuses is gone
-// through once more, by Lua 5.1's grammar, for the words. The functions below are named after what stands at the current token; each
-// takes all of it, or ends the check by a panic with a syntaxPanic that wordSyntax catches.
+// The parser of the interpreter does not say what Lua 5.1 says of a chunk that is wrong, and takes some that are. So a chunk is gone
+// through before, by Lua 5.1's grammar. The functions below are named after what stands at the current token; each takes all of it, or
+// ends the check by a panic with a syntaxPanic that checkSyntax catches.
 
-// wordSyntax is what Lua 5.1 says is wrong with a chunk, "LINE: TEXT"; nil if it finds nothing.
-func wordSyntax(source string) (err error) {
-	p := &syntax{lexer: lexer{s: source, line: 1}}
+// checkSyntax is what Lua 5.1 says is wrong with a chunk, "LINE: TEXT"; nil if it finds nothing.
+func checkSyntax(source string) (err error) {
+	p := &syntax{lexer: lexer{s: source, line: 1}, vararg: true}
 	defer func() {
 		if r := recover(); r != nil {
 			stop, ours := r.(syntaxPanic)
@@ -50,6 +50,8 @@ type syntax struct {
 	kind2      string
 	text2      string
 	depth      int
+	loops      int  // that are open in the function
+	vararg     bool // the function takes any number of arguments
 }
 
 func (p *syntax) next() {
@@ -143,15 +145,19 @@ func (p *syntax) statement() (last bool) {
 	case "while":
 		p.next()
 		p.expr()
+		p.loops++
 		p.block("do", "while", line)
+		p.loops--
 	case "do":
 		p.block("do", "do", line)
 	case "for":
 		p.forStatement(line)
 	case "repeat":
 		p.next()
+		p.loops++
 		p.chunk()
 		p.match("until", "repeat", line)
+		p.loops--
 		p.expr()
 	case "function":
 		p.functionStatement(line)
@@ -163,7 +169,9 @@ func (p *syntax) statement() (last bool) {
 		}
 		return true
 	case "break":
-		p.next()
+		if p.next(); p.loops == 0 {
+			p.wrong("no loop to break")
+		}
 		return true
 	default:
 		p.assignmentOrCall()
@@ -215,7 +223,9 @@ func (p *syntax) forStatement(line int) {
 	default:
 		p.wrong("'=' or 'in' expected")
 	}
+	p.loops++
 	p.block("do", "for", line)
+	p.loops--
 }
 
 func (p *syntax) functionStatement(line int) {
@@ -233,6 +243,8 @@ func (p *syntax) functionStatement(line int) {
 
 // body is a function from its parameters on.
 func (p *syntax) body(line int) {
+	loops, vararg := p.loops, p.vararg
+	p.loops, p.vararg = 0, false
 	p.take("(")
 	if !p.is(")") {
 		for more := true; more; {
@@ -242,7 +254,7 @@ func (p *syntax) body(line int) {
 				more = p.skip(",")
 			case "...":
 				p.next()
-				more = false
+				p.vararg, more = true, false
 			default:
 				p.wrong("<name> or '...' expected")
 			}
@@ -251,6 +263,7 @@ func (p *syntax) body(line int) {
 	p.take(")")
 	p.chunk()
 	p.match("end", "function", line)
+	p.loops, p.vararg = loops, vararg
 }
 
 func (p *syntax) local() {
@@ -313,7 +326,12 @@ func (p *syntax) expr() {
 
 func (p *syntax) operand() {
 	switch p.kind {
-	case tokNum, tokText, "nil", "true", "false", "...":
+	case "...":
+		if !p.vararg {
+			p.wrong("cannot use '...' outside a vararg function")
+		}
+		p.next()
+	case tokNum, tokText, "nil", "true", "false":
 		p.next()
 	case "{":
 		p.constructor()
