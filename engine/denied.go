@@ -65,5 +65,5 @@ func (x *Executor) deniedInExec(c *Client, q *queued, reason acl.Reason, arg int
 	start := len(c.Out.Buf)
 	c.Out.Error("NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC call. " +
 		"This command is no longer allowed for the following reason: " + why)
-	x.turn.countError(c.Out.Buf[start:])
+	x.turn.countError(c.Out.Buf[start:], false)
 }

@@ -66,6 +66,7 @@ type Executor struct {
 	turnHeld     bool         // it is this executor's turn to run Lua
 	roaming      bool         // the running command may take further shards (roam.go)
 	fullNow      bool         // memory was full before a command that runs Lua
+	scriptError  bool         // the reply is an error of a script
 	countedError bool         // the reply is an error that was counted already
 	nested       bool         // runs while another executor of its loop runs a script
 	poll         func()       // lets the loop's other connections have their say while a script is busy

@@ -187,7 +187,7 @@ type scriptRun struct {
 	args   [][]byte
 
 	readOnly, allowOOM bool
-	repl               int // who is told: script.ReplAOF and ReplReplica
+	repl               int   // who is told: script.ReplAOF and ReplReplica
 	instant            int64 // what TIME tells, µs since 1970; 0: it was not asked yet
 	busy               bool
 	polled             int64
@@ -215,6 +215,7 @@ func (x *Executor) runScript(c *spec.Call, r *scriptRun, flags script.Flags, run
 	x.asScript(cl)
 	x.script, x.inExec = r, true
 	x.e.scripts.running.Store(r)
+	start := len(c.Out.Buf)
 	counted := run(script.Run{Host: r, Name: r.name, Keys: c.Args[3 : 3+numKeys], Args: c.Args[3+numKeys:], Out: c.Out})
 	if r.busy {
 		x.leaveBusy()
@@ -228,7 +229,8 @@ func (x *Executor) runScript(c *spec.Call, r *scriptRun, flags script.Flags, run
 	x.keys, x.shards = x.keys[:0], x.shards[:0]
 	x.fx.begin()
 	x.fx.none = true
-	x.countedError = counted
+	x.countedError, x.scriptError = counted, len(c.Out.Buf) > start && c.Out.Buf[start] == '-'
+	cl.cmds += x.scripting.cmds
 }
 
 func copyArgs(args [][]byte) [][]byte {
@@ -245,7 +247,16 @@ func (x *Executor) asScript(cl *Client) {
 	s.script, s.inMulti, s.authenticated = true, true, true
 	s.user, s.db, s.fromPrimary, s.noTouch, s.id = cl.user, cl.db, cl.fromPrimary, cl.noTouch, cl.id
 	s.info.user.Store(cl.user)
-	s.Out.Proto = 2
+	s.cmds, s.Out.Proto = 0, 2
+	s.attend, s.writeOffset = cl.attend&attendKeys, cl.writeOffset
+}
+
+// doer is who does what a client does: for a script's it is the client that runs the script.
+func (x *Executor) doer(c *Client) *Client {
+	if c == &x.scripting && x.script != nil {
+		return x.script.caller
+	}
+	return c
 }
 
 // mayStart is what refuses a script before it begins: by its flags it is a command that writes, or needs memory, or does not.

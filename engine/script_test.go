@@ -136,3 +136,55 @@ func TestLoadLibraries(t *testing.T) {
 	load(engine.FlushLibraries, "", lib("two", "g", "last"))
 	answers(none, "$4\r\nlast\r\n")
 }
+
+// TestScriptFor: what a script does, its caller does: the logs name it, WAIT waits for its writes, its cache is told, and its errors
+// are its own.
+func TestScriptFor(t *testing.T) {
+	s := enginetest.New(t, enginetest.Start)
+	cl, other := s.Client(), s.Client()
+	cl.Do("SET key v")
+	cl.Do("CLIENT SETNAME caller")
+	want(t, cl, ":1\r\n", "EVAL", "redis.call('ping') return 1", "0")
+	if got := cl.Do("CLIENT INFO"); !strings.Contains(got, "tot-cmds=4") {
+		t.Error(got)
+	}
+	for i := range 200 {
+		want(t, other, "-CODE"+strconv.Itoa(i)+" text\r\n", "EVAL", "return {err=ARGV[1]}", "0", "CODE"+strconv.Itoa(i)+" text")
+	}
+	other.Do("LPUSH key x")
+	s.Tidy()
+	errs := s.Engine.Counters().Errors
+	if errs["WRONGTYPE"] != 1 || errs["CODE1"] != 1 || errs["CODE199"] != 0 || errs["ERRORSTATS_OVERFLOW"] < 70 {
+		t.Errorf("%v", errs)
+	}
+}
+
+// TestDeclaredFlags: what a script declares counts when it is queued, whether its source comes along or not.
+func TestDeclaredFlags(t *testing.T) {
+	s := enginetest.New(t, enginetest.Start)
+	cl := s.Client()
+	const writes, reads = "#!lua\nreturn 1", "#!lua flags=no-writes\nreturn 1"
+	want(t, cl, "$1\r\nl\r\n", "FUNCTION", "LOAD", "#!lua name=l\nredis.register_function('w', function() return 1 end)\n"+
+		"redis.register_function{function_name='r', callback=function() return 1 end, flags={'no-writes'}}")
+	for _, source := range []string{writes, reads} {
+		want(t, cl, "$40\r\n"+script.SHA1([]byte(source))+"\r\n", "SCRIPT", "LOAD", source)
+	}
+	const refused = "READONLY You can't write against a read only replica."
+	for _, c := range []struct {
+		command []string
+		refused bool
+	}{
+		{[]string{"EVAL", writes, "0"}, true}, {[]string{"EVAL", reads, "0"}, false}, {[]string{"EVALSHA", script.SHA1([]byte(writes)), "0"}, true},
+		{[]string{"EVALSHA", script.SHA1([]byte(reads)), "0"}, false}, {[]string{"FCALL", "w", "0"}, true}, {[]string{"FCALL", "R", "0"}, false},
+	} {
+		cl.Do("MULTI")
+		cl.Raw(c.command...)
+		s.Engine.SetGate(engine.GateReplica|engine.GateReadOnly, 0)
+		got, plain := string(cl.Raw("EXEC")), string(cl.Raw(c.command...))
+		s.Engine.SetGate(0, engine.GateReplica|engine.GateReadOnly)
+		if c.refused && (got != "-EXECABORT Transaction discarded because of: "+refused+"\r\n" || plain != "-"+refused+"\r\n") ||
+			!c.refused && (got != "*1\r\n:1\r\n" || plain != ":1\r\n") {
+			t.Errorf("%q: %q in a transaction, %q outside", c.command, got, plain)
+		}
+	}
+}

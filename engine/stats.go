@@ -18,7 +18,7 @@ type turn struct {
 	cycleNanos, commandNanos     int64
 	used                         []int // IDs with something in commands
 	commands                     []commandTurn
-	errs                         map[string]uint64
+	errs, custom                 map[string]uint64
 }
 
 type commandTurn struct {
@@ -43,10 +43,10 @@ func (t *turn) ran(id int, calls, nanos int64) {
 	t.total += uint64(calls)
 }
 
-// failed counts a call, which ran counts too, that answered an error.
-func (t *turn) failed(id int, reply []byte) {
+// failed counts a call, which ran counts too, that answered an error. custom: a script has made it up.
+func (t *turn) failed(id int, reply []byte, custom bool) {
 	t.of(id).failed++
-	t.countError(reply)
+	t.countError(reply, custom)
 }
 
 // rejected counts a command that was refused before it ran; cmd is nil when it does not exist.
@@ -54,10 +54,10 @@ func (t *turn) rejected(cmd *spec.Command, reply []byte) {
 	if cmd != nil {
 		t.of(cmd.ID()).rejected++
 	}
-	t.countError(reply)
+	t.countError(reply, false)
 }
 
-// maxErrorNames bounds how many error codes are counted by name, as a script may invent any number. The others are counted
+// maxErrorNames is with how many error codes counted by name those that scripts invent, of which there may be any number, are counted
 // together.
 const (
 	maxErrorNames  = 128
@@ -67,12 +67,16 @@ const (
 // numReasons is how many reasons there are for the access rules to refuse something.
 const numReasons = acl.DeniedAuth + 1
 
-func (t *turn) countError(reply []byte) {
+func (t *turn) countError(reply []byte, custom bool) {
 	t.errors++
 	if t.errs == nil {
-		t.errs = map[string]uint64{}
+		t.errs, t.custom = map[string]uint64{}, map[string]uint64{}
 	}
-	countName(t.errs, errorName(reply), 1)
+	if name := errorName(reply); custom && name != "ERR" {
+		countCustom(t.custom, name, 1)
+	} else {
+		t.errs[name]++
+	}
 }
 
 // errorName is the code of an error reply.
@@ -87,7 +91,7 @@ func errorName(reply []byte) string {
 	return string(reply[1:end])
 }
 
-func countName(errs map[string]uint64, name string, n uint64) {
+func countCustom(errs map[string]uint64, name string, n uint64) {
 	if len(errs) >= maxErrorNames && errs[name] == 0 {
 		name = errorsOverflow
 	}
@@ -148,11 +152,12 @@ func (s *Stats) add(t *turn) {
 		to.nanos.Add(from.nanos)
 		*from = commandTurn{}
 	}
-	if len(t.errs) > 0 {
-		s.addErrors(t.errs)
+	if len(t.errs)+len(t.custom) > 0 {
+		s.addErrors(t.errs, t.custom)
 		clear(t.errs)
+		clear(t.custom)
 	}
-	*t = turn{used: t.used[:0], commands: t.commands, errs: t.errs}
+	*t = turn{used: t.used[:0], commands: t.commands, errs: t.errs, custom: t.custom}
 }
 
 // cycle counts a turn of a loop.
@@ -177,18 +182,21 @@ func (s *Stats) one(id int, nanos int64, reply []byte) {
 	if len(reply) > 0 && reply[0] == '-' {
 		c.failed.Add(1)
 		s.errors.Add(1)
-		s.addErrors(map[string]uint64{errorName(reply): 1})
+		s.addErrors(map[string]uint64{errorName(reply): 1}, nil)
 	}
 }
 
-func (s *Stats) addErrors(errs map[string]uint64) {
+func (s *Stats) addErrors(errs, custom map[string]uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.errs == nil {
 		s.errs = map[string]uint64{}
 	}
 	for name, n := range errs {
-		countName(s.errs, name, n)
+		s.errs[name] += n
+	}
+	for name, n := range custom {
+		countCustom(s.errs, name, n)
 	}
 }
 

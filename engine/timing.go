@@ -57,7 +57,8 @@ func (x *Executor) failed(cmd *spec.Command, reply []byte) {
 		x.turn.of(cmd.ID()).failed++
 		return
 	}
-	x.turn.failed(cmd.ID(), reply)
+	x.turn.failed(cmd.ID(), reply, x.scriptError)
+	x.scriptError = false
 	if x.client.fromPrimary {
 		x.turn.unexpected++
 	}
@@ -85,7 +86,11 @@ func (x *Executor) settle(n *notice) {
 	}
 	if took >= n.nanos || g.reply >= n.reply || g.request >= n.request {
 		r := ran{client: x.client, cmd: g.cmd, args: x.call.Args, db: x.client.db, nanos: took, request: g.request, reply: g.reply}
+		if x.script != nil {
+			r.client = x.script.caller // of whom the logs tell
+		}
 		x.e.observe(n, &r)
+		r.client = x.client
 		x.monitor(n, &r)
 	}
 }

@@ -55,7 +55,7 @@ type trackState struct {
 // remember notes the keys of a command that has just read them, for its client's cache. The shards are held. A script's reads are those
 // of the commands that it calls.
 func (x *Executor) remember(cmd *spec.Command) {
-	c := x.client
+	c := x.doer(x.client)
 	m := c.trackMode()
 	if m&trackOn == 0 || m&trackBroadcast != 0 || cmd.Group == spec.Scripting {
 		return
@@ -92,8 +92,8 @@ func (e *Engine) tracks(id int64) bool {
 // invalidate tells whoever may have a copy of a key that it changed. by is the client that changed it; nil if none did. The key's
 // shard is held.
 func (x *Executor) invalidate(k *spec.KeyRef, by *Client) {
-	x.broadcastLater(k.Name, by)
-	x.e.takeOut(&x.e.shards[x.e.Space.ShardOf(k.Hash)], k.Hash, k.Name, x.client)
+	x.broadcastLater(k.Name, x.doer(by))
+	x.e.takeOut(&x.e.shards[x.e.Space.ShardOf(k.Hash)], k.Hash, k.Name, x.doer(x.client))
 }
 
 // takeOut takes a key out of the table of its shard, which is held, and tells the clients that are noted there, but not one that wants
