@@ -41,3 +41,41 @@ func TestBusyScript(t *testing.T) {
 	until(t, "it has ended", func() bool { return q.do("PING") == "PONG" })
 	p.want("EVAL return'1' 0", `"1"`)
 }
+
+// TestReloadLibraries: DEBUG RELOAD puts the snapshot's libraries in the place of all, or beside them, or is refused, as with keys.
+func TestReloadLibraries(t *testing.T) {
+	n := start(t, "--dir", t.TempDir(), "--enable-debug-command", "yes")
+	p := n.dial()
+	load := func(name, source string) {
+		t.Helper()
+		if got := p.run("FUNCTION", "LOAD", "REPLACE", source); got != `"`+name+`"` {
+			t.Fatalf("FUNCTION LOAD: %s", got)
+		}
+	}
+	load("lib", testLibrary)
+	p.want("SAVE", "OK")
+	load("lib", strings.Replace(testLibrary, "args[1]", "'changed'", 1))
+	load("more", "#!lua name=more\nredis.register_function('other', function() return 'other' end)")
+	const failed, noFunction = "-ERR Error trying to load the RDB dump, check server logs.", "-ERR Function not found"
+	p.want("DEBUG RELOAD NOSAVE NOFLUSH", failed)
+	p.want("FCALL answer 0 x", `"changed"`)
+	p.want("DEBUG RELOAD NOSAVE NOFLUSH MERGE", "OK")
+	p.want("FCALL answer 0 x", `"x"`)
+	p.want("FCALL other 0", `"other"`)
+	p.want("FUNCTION DELETE lib", "OK")
+	p.want("DEBUG RELOAD NOSAVE NOFLUSH", "OK")
+	p.want("FCALL answer 0 x", `"x"`)
+	p.want("FCALL other 0", `"other"`)
+	p.want("DEBUG RELOAD NOSAVE", "OK")
+	p.want("FCALL other 0", noFunction)
+	p.want("FCALL answer 0 x", `"x"`)
+}
+
+// TestTimeInScripts: the time that a script is told stands still.
+func TestTimeInScripts(t *testing.T) {
+	p := start(t).dial()
+	source := "local a = redis.call('time') local n = 0 for i = 1, 1e5 do n = n + i end local b = redis.call('time') return a[1] .. a[2] == b[1] .. b[2]"
+	if got := p.run("EVAL", source, "0"); got != "1" {
+		t.Errorf("%s", got)
+	}
+}

@@ -80,7 +80,18 @@ func compileChunk(name, source string) (*chunk, error) {
 	if c.proto, err = compileAST(wrap(stmts, c.uses), name); err != nil {
 		return nil, syntaxError(name, source, err)
 	}
+	for _, p := range append([]*lua.FunctionProto{c.proto}, ownFunction(c)...) {
+		p.IsVarArg &^= lua.VarArgNeedsArg // a chunk has no arg in Lua 5.1, and the table is dear
+	}
 	return c, nil
+}
+
+// ownFunction is the chunk's own function within the one that takes the helpers.
+func ownFunction(c *chunk) []*lua.FunctionProto {
+	if len(c.uses) == 0 {
+		return nil
+	}
+	return c.proto.FunctionPrototypes[:1]
 }
 
 // compileAST compiles; what the compiler panics with is an error.
