@@ -64,6 +64,10 @@ test-e2e: build ## the AWS CLI, boto3, redis-cli and go-redis against bin/larder
 suite-go-redis: build ## go-redis' own tests for strings, keys, SCAN and the server against bin/larder-server (ARGS: groups)
 	./scripts/go-redis-suite bin/larder-server $(ARGS)
 
+.PHONY: suite-valkey
+suite-valkey: build ## Valkey's own tests, with figures for test/suites/valkey.md (RUNNER=what runs a unit CLONE=Valkey's work tree; ARGS: units)
+	./test/suites/run-all "$(RUNNER)" "$(CLONE)" $(CURDIR)/bin/larder-server $(ARGS)
+
 .PHONY: test-faults
 test-faults: build ## long: kill -9 and SIGSTOP of primaries under load, hundreds of times
 	@mkdir -p bench && printf '| fault | times | p50 | p99 | worst | acknowledged writes |\n|---|---|---|---|---|---|\n' > bench/FAULTS.md

@@ -144,7 +144,7 @@ func (t catalogue) keysOf(c *spec.Call) ([]spec.KeyPos, bool) {
 		c.Out.Error("ERR Invalid number of arguments specified for command")
 		return nil, false
 	}
-	pos, err := cmd.Keys.Positions(nil, args)
+	pos, err := cmd.Positions(nil, args)
 	if (err != nil || len(pos) == 0) && !cmd.Is(spec.NoMandatoryKeys) {
 		c.Out.Error("ERR " + spec.ErrBadKeys.Error())
 		return nil, false

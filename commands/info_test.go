@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/larder-cache/larder/commands"
 	"github.com/larder-cache/larder/commands/spec"
 	"github.com/larder-cache/larder/engine"
 	"github.com/larder-cache/larder/engine/enginetest"
@@ -63,7 +64,7 @@ var sinceRedis70 = map[string]string{
 }
 
 func TestInfoAsRedis(t *testing.T) {
-	s := enginetest.New(t, enginetest.Start, keydump.Commands(keydump.Config{})...)
+	s := enginetest.New(t, enginetest.Start, append(keydump.Commands(keydump.Config{}), commands.Migrate(nil))...)
 	c, real := s.Client(), enginetest.StartRedis(t).Dial()
 	c.Value("HELLO", "3")
 	real.Value("HELLO", "3")
@@ -129,6 +130,7 @@ var docsSinceRedis70 = map[string]string{
 	"psetex: deprecated_since":           "since 7.2",
 	"psetex: replaced_by":                "since 7.2",
 	"mset: arguments":                    "7.2 calls the block data",
+	"migrate: arguments":                 "Valkey 8 gives other names to them",
 	"msetnx: arguments":                  "7.2 calls the block data",
 	"hset: arguments":                    "7.2 calls the block data",
 	"hmset: arguments":                   "7.2 calls the block data",
@@ -199,7 +201,7 @@ var docsSinceRedis70 = map[string]string{
 }
 
 func TestDocsAsRedis(t *testing.T) {
-	s := enginetest.New(t, enginetest.Start, keydump.Commands(keydump.Config{})...)
+	s := enginetest.New(t, enginetest.Start, append(keydump.Commands(keydump.Config{}), commands.Migrate(nil))...)
 	c, real := s.Client(), enginetest.StartRedis(t).Dial()
 	c.Value("HELLO", "3")
 	real.Value("HELLO", "3")

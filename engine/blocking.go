@@ -383,7 +383,11 @@ func (x *Executor) refusedAgain(c *Client, cmd *spec.Command, args [][]byte, ful
 	if full {
 		return errOOM, false
 	}
-	return x.refusedAfter(c, cmd, args, x.e.Gate())
+	g := x.e.Gate()
+	if g&GateMoving != 0 {
+		x.prepare(c, cmd, args) // it is asked about its keys
+	}
+	return x.refusedAfter(c, cmd, args, g)
 }
 
 // holdsWaiters are the gate bits while which nobody who waits is served.
@@ -444,7 +448,7 @@ func (e *Engine) servePostponed() {
 	l := &e.waits
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.late) == 0 || e.Gate()&(GatePauseAll|GatePauseWrite|holdsWrites|holdsWaiters) != 0 {
+	if len(l.late) == 0 || e.Gate()&(GatePauseAll|GatePauseWrite|GateMoving|holdsWrites|holdsWaiters) != 0 {
 		return
 	}
 	if l.x == nil {

@@ -58,6 +58,8 @@ const (
 	GateHoldWrites
 	// GatePreImages: so much waits for snapshots that writes wait until it is less. It alone changes outside Barrier.
 	GatePreImages
+	// GateMoving: writes wait for the keys that are on their way to another server (moving.go). It changes outside Barrier, too.
+	GateMoving
 	// GateAsyncLoading: new data is being loaded beside the old, which is still served.
 	GateAsyncLoading
 	// GateBusy: a script runs for longer than busy-reply-threshold. It changes outside Barrier, by the script's executor.
@@ -138,6 +140,7 @@ type Engine struct {
 	track       trackState
 	eviction    eviction
 	waits       waits
+	moving      moving
 }
 
 // shard is a part of the keyspace and its lock, alone on its cache lines.

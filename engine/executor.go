@@ -328,6 +328,8 @@ func (x *Executor) refusedAfter(c *Client, cmd *spec.Command, args [][]byte, g G
 		return "", true
 	case write && g&GatePreImages != 0:
 		return "", true
+	case g&GateMoving != 0 && has&(spec.Write|spec.MayReplicate) != 0 && x.waitsForMove(c, cmd):
+		return "", true
 	}
 	return "", false
 }

@@ -73,7 +73,7 @@ func (e *Engine) parkLocked(c *Client) {
 	c.parked.Store(true)
 	e.pause.mu.Unlock()
 	// A command without a key holds no shard, and snapshots may have caught up under another shard: it may be over already.
-	if e.Gate()&(GatePauseAll|GatePauseWrite|GateBusy|holdsWrites) == 0 {
+	if e.Gate()&(GatePauseAll|GatePauseWrite|GateBusy|GateMoving|holdsWrites) == 0 {
 		e.resumeParked()
 	}
 }

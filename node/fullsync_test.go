@@ -512,3 +512,23 @@ func TestRedirect(t *testing.T) {
 	p.want("GET k", to)
 	n.dial().want("GET k", "nil")
 }
+
+// TestShorterTimeoutCutsSync: a repl-timeout that is made shorter counts for a write of a snapshot that waits already.
+func TestShorterTimeoutCutsSync(t *testing.T) {
+	n := start(t, "--repl-timeout", "3600", "--repl-diskless-sync-delay", "0")
+	p := n.dial()
+	p.want("CONFIG SET rdbcompression no", "OK")
+	val := strings.Repeat("v", 60_000)
+	for i := range 500 { // more than the sockets' buffers hold
+		p.run("SET", fmt.Sprintf("k%d", i), val)
+	}
+	stalled := n.dial()
+	stalled.want("REPLCONF listening-port 1 capa eof capa psync2", "OK")
+	stalled.send("PSYNC ? -1\r\n")
+	until(t, "the snapshot is under way", func() bool { return n.repl.Snapshotting() })
+	p.want("CONFIG SET repl-timeout 1", "OK")
+	until(t, "the replica is gone", func() bool { return p.info("connected_slaves") == "0" })
+	if log := n.log.String(); !strings.Contains(log, "Disconnecting timedout replica (full sync)") {
+		t.Error("the log does not say why")
+	}
+}

@@ -55,6 +55,7 @@ func infoStats(n *Node, w *infoWriter) {
 	w.uint("keyspace_hits", c.Hits)
 	w.uint("keyspace_misses", c.Misses)
 	infoListeners(n, w)
+	w.int("migrate_cached_sockets", n.migrator.kept())
 	infoDefrag(n, w)
 	infoTracking(n, w)
 	w.uint("unexpected_error_replies", c.UnexpectedErrors)

@@ -161,7 +161,16 @@ const protectedText = "-DENIED Running in protected mode because protected mode 
 
 // dialPrimary connects to a primary, with TLS if tls-replication says so.
 func (n *Node) dialPrimary(ctx context.Context, addr string) (net.Conn, error) {
-	d := net.Dialer{Timeout: limits.ReplicaHandshakeTimeout}
+	return n.dialServer(ctx, addr, limits.ReplicaHandshakeTimeout, n.cfg.get("tls-replication").bool())
+}
+
+// dialTarget connects to the target of a MIGRATE, with TLS if tls-cluster says so.
+func (n *Node) dialTarget(ctx context.Context, addr string, patience time.Duration) (net.Conn, error) {
+	return n.dialServer(ctx, addr, patience, n.cfg.get("tls-cluster").bool())
+}
+
+func (n *Node) dialServer(ctx context.Context, addr string, patience time.Duration, encrypt bool) (net.Conn, error) {
+	d := net.Dialer{Timeout: patience}
 	// A node with one address of its own comes from there, so that its primary sees who it is.
 	if from := n.cfg.get("bind-source-addr").string(); from != "" {
 		d.LocalAddr = &net.TCPAddr{IP: net.ParseIP(from)}
@@ -169,7 +178,7 @@ func (n *Node) dialPrimary(ctx context.Context, addr string) (net.Conn, error) {
 		d.LocalAddr = &net.TCPAddr{IP: net.ParseIP(b[0])}
 	}
 	nc, err := d.DialContext(ctx, "tcp", addr)
-	if err != nil || !n.cfg.get("tls-replication").bool() {
+	if err != nil || !encrypt {
 		return nc, err
 	}
 	setup := n.tls.Load()

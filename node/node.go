@@ -59,16 +59,17 @@ type Node struct {
 	runID     string
 	started   time.Time
 
-	arena   *arena.Arena
-	space   *keyspace.Space
-	journal *journal.Journal
-	acl     *acl.ACL
-	table   *spec.Table
-	engine  *engine.Engine
-	cycle   *engine.Cycle
-	defrag  *engine.Defragger
-	repl    *replication.Manager
-	saver   *saver
+	arena    *arena.Arena
+	space    *keyspace.Space
+	journal  *journal.Journal
+	acl      *acl.ACL
+	table    *spec.Table
+	engine   *engine.Engine
+	cycle    *engine.Cycle
+	defrag   *engine.Defragger
+	repl     *replication.Manager
+	migrator *migrator
+	saver    *saver
 
 	progress  loadProgress
 	walks     walkStats
@@ -157,11 +158,12 @@ func (n *Node) buildEngine(seed uint64, rnd *mrand.Rand) (err error) {
 	n.saver, n.sweeper = newSaver(n), newSweeper(n)
 	n.shared = &shared{stats: &connStats{}, log: n.log}
 	n.acl = acl.New()
+	n.migrator = newMigrator(n.ctx, n.clock, n.dialTarget)
 	n.repl = replication.New(replication.Config{Journal: n.journal, Data: n, Settings: n.replicationSettings, Clock: n.clock, Rand: rnd,
 		Log: n.log, Version: ReplicaVersion, Dial: n.dialPrimary})
 	n.table, err = spec.NewTable(commands.All(), commands.CommandCommands(func() *spec.Table { return n.table }),
 		n.acl.Commands(n.aclHooks()), engine.Transactions(), n.connectionCommands(), n.repl.Commands(), n.serverCommands(),
-		keydump.Commands(n.keydumpConfig()), engine.ScriptCommands(), clusterCommands())
+		keydump.Commands(n.keydumpConfig()), engine.ScriptCommands(), clusterCommands(), []*spec.Command{commands.Migrate(n.migrateRun)})
 	if err != nil {
 		return err
 	}
@@ -361,6 +363,7 @@ func (n *Node) cron() {
 		now := n.clock.Now()
 		n.engine.Tick(now.UnixMilli())
 		n.repl.Tick()
+		n.migrator.tick(now)
 		n.saver.tick(now)
 		n.sweeper.tick(now)
 		n.sampleRates()
@@ -404,6 +407,7 @@ func (n *Node) Close() {
 	n.adminLoop.close()
 	n.repl.Close()
 	n.done.Wait()
+	n.migrator.close()
 	for _, p := range []string{"admin-socket", "unixsocket"} {
 		if path := n.cfg.get(p).string(); path != "" {
 			os.Remove(path)

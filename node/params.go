@@ -51,7 +51,7 @@ var params = []param{
 	{name: "tls-ca-cert-dir", kind: kindString, def: ""},
 	{name: "tls-auth-clients", kind: kindEnum, def: "yes", enum: []string{"no", "yes", "optional"}},
 	{name: "tls-replication", kind: kindBool, def: "no"},
-	{name: "tls-cluster", kind: kindBool, def: "no", inert: inertCluster},
+	{name: "tls-cluster", kind: kindBool, def: "no"},
 	{name: "tls-protocols", kind: kindSpec, def: "", check: checkProtocols},
 	{name: "tls-ciphers", kind: kindString, def: ""},
 	{name: "tls-ciphersuites", kind: kindSpec, def: "", check: checkSuites13},

@@ -247,6 +247,7 @@ func (m *Manager) Tick() {
 	m.freeBacklog(now, s)
 	m.pingReplicas(now, s)
 	m.dropStalled()
+	m.adjustPatience(s)
 	m.dropSilentPrimary(now, s)
 	m.stepFailover(now)
 }

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/larder-cache/larder/base/limits"
@@ -31,7 +30,7 @@ type replica struct {
 	hello hello
 
 	full    fullState
-	stuckAt atomic.Int64 // since when a write to it is under way, monotonic ns; 0: none is
+	writing writing
 
 	// guarded by m.mu
 	reader  *journal.Reader

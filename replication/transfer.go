@@ -411,11 +411,10 @@ type patient struct{ r *replica }
 // Write implements io.Writer.
 func (p patient) Write(b []byte) (int, error) {
 	m := p.r.m
-	if err := p.r.conn.SetWriteDeadline(m.Clock.Now().Add(m.Settings().Timeout)); err != nil {
+	if err := p.r.startWriting(m.Settings().Timeout); err != nil {
 		return 0, err
 	}
-	p.r.stuckAt.Store(max(m.Clock.MonoNanos(), 1))
-	defer p.r.stuckAt.Store(0)
+	defer p.r.writing.end()
 	n, err := p.r.conn.Write(b)
 	p.r.m.netOut.Add(int64(n))
 	return n, err
@@ -450,7 +449,7 @@ func (m *Manager) dropStalled() {
 		return
 	}
 	for _, r := range t.members() {
-		if at := r.stuckAt.Load(); at > 0 && time.Duration(now-at) > limits.StalledSyncPatience {
+		if at := r.writing.since(); at > 0 && time.Duration(now-at) > limits.StalledSyncPatience {
 			m.Log.Warn("Disconnecting a replica that takes nothing of its snapshot, for which writers wait", "replica", r.name())
 			r.conn.Close()
 		}

@@ -271,6 +271,19 @@ const (
 	ReplicaHandshakeTimeout = 5 * time.Second
 )
 
+// MIGRATE. Source: cluster.c of Valkey 8.
+const (
+	// MigrateTimeoutDefault is for each read and write of a MIGRATE that names none; MaxMigrateTimeout the longest that can be named.
+	MigrateTimeoutDefault = 1 * time.Second
+	MaxMigrateTimeout     = 24 * time.Hour
+	// MaxMigrateSockets connections are kept for MigrateSocketIdle, each, for the next MIGRATE to the same server.
+	MaxMigrateSockets = 64
+	MigrateSocketIdle = 10 * time.Second
+	// MaxMigrateReplyBytes is the longest line of a target's answer; MigrateBatchKeys how many keys are sent before answers are read.
+	MaxMigrateReplyBytes = 1 * KiB
+	MigrateBatchKeys     = 1000
+)
+
 // The HTTP endpoint of the AWS API.
 const (
 	// MaxAPIBodyBytes is the longest request.

@@ -237,3 +237,18 @@ func crc64(b []byte) (crc uint64) {
 	}
 	return crc
 }
+
+// TestRestoredOver: a key over which one is restored whose time is over is told as lazyfree-lazy-server-del wants it.
+func TestRestoredOver(t *testing.T) {
+	s := newServer(t)
+	c, payload := s.Client(), payloadOf(t, "hello")
+	for lazy, want := range map[bool]string{true: "UNLINK a", false: "DEL a"} {
+		s.Engine.SetLazyDel(lazy)
+		c.Do("SET a 1")
+		s.Journal()
+		c.Value("RESTORE", "a", in(-1), payload, "REPLACE", "ABSTTL")
+		if got := s.Journal(); len(got) != 1 || got[0] != want {
+			t.Errorf("lazy %v: %q", lazy, got)
+		}
+	}
+}

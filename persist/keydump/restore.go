@@ -93,7 +93,11 @@ func (cfg Config) restoreRun(c *spec.Call) {
 		val.drop()
 		if old {
 			tell(c, k, "del")
-			c.Engine.Propagate([]byte("UNLINK"), k.Name)
+			name := "DEL"
+			if c.Engine.LazyDel() {
+				name = "UNLINK"
+			}
+			c.Engine.Propagate([]byte(name), k.Name)
 		}
 		return
 	}
