@@ -280,7 +280,7 @@ func (h *handlers) dryRun(c *spec.Call) {
 		c.Out.Error("ERR wrong number of arguments for '" + cmd.FullName() + "' command")
 		return
 	}
-	keys, err := cmd.Keys.Positions(nil, args)
+	keys, err := cmd.Positions(nil, args)
 	if err != nil {
 		keys = nil // such a call is refused by its handler, whoever calls
 	}

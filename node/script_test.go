@@ -1,6 +1,7 @@
 package node
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -77,5 +78,69 @@ func TestTimeInScripts(t *testing.T) {
 	source := "local a = redis.call('time') local n = 0 for i = 1, 1e5 do n = n + i end local b = redis.call('time') return a[1] .. a[2] == b[1] .. b[2]"
 	if got := p.run("EVAL", source, "0"); got != "1" {
 		t.Errorf("%s", got)
+	}
+}
+
+// TestInventedErrors: the codes that scripts invent are counted together from some number on, those of commands never.
+func TestInventedErrors(t *testing.T) {
+	p := start(t).dial()
+	for i := range 200 {
+		p.run("EVAL", "return redis.error_reply(ARGV[1] .. ' is wrong')", "0", "CODE"+strconv.Itoa(i))
+	}
+	p.do("SET k")
+	p.do("SET k v NX XX")
+	if got := p.info("errorstat_ERR") + " " + p.info("errorstat_CODE0") + " " + p.info("errorstat_ERRORSTATS_OVERFLOW"); got != "count=2 count=1 count=72" {
+		t.Errorf("the counts are %s", got)
+	}
+}
+
+// TestScriptCommandsOfClient: what a script calls counts as its client's commands.
+func TestScriptCommandsOfClient(t *testing.T) {
+	p := start(t).dial()
+	total := func() int {
+		_, rest, _ := strings.Cut(p.do("CLIENT INFO"), "tot-cmds=")
+		n := 0
+		for _, c := range rest {
+			if c < '0' || c > '9' {
+				break
+			}
+			n = n*10 + int(c-'0')
+		}
+		return n
+	}
+	before := total()
+	p.run("EVAL", "redis.call('PING') redis.call('PING')", "0")
+	if got := total() - before; got != 4 {
+		t.Errorf("counted are %d", got)
+	}
+}
+
+// TestReadersInPause: a script that declares that it does not write is served while writes pause, alone and in a transaction; another one waits.
+func TestReadersInPause(t *testing.T) {
+	n := start(t)
+	p, admin := n.dial(), n.dial()
+	admin.run("FUNCTION", "LOAD", "#!lua name=r\nserver.register_function{function_name='f', callback=function() return 3 end, flags={'no-writes'}}")
+	const reader = "#!lua flags=no-writes\nreturn 1"
+	sha := strings.Trim(admin.run("SCRIPT", "LOAD", "#!lua flags=no-writes\nreturn 2"), `"`)
+	admin.want("CLIENT PAUSE 1000000 WRITE", "OK")
+	for _, c := range []struct {
+		args []string
+		want string
+	}{{[]string{"EVAL", reader, "0"}, "1"}, {[]string{"EVALSHA", sha, "0"}, "2"}, {[]string{"FCALL", "f", "0"}, "3"},
+		{[]string{"MULTI"}, "OK"}, {[]string{"EVAL", reader, "0"}, "QUEUED"}, {[]string{"EXEC"}, "[1]"}} {
+		if got := p.run(c.args...); got != c.want {
+			t.Fatalf("%q: %s", c.args, got)
+		}
+	}
+	p.want("MULTI", "OK")
+	p.run("EVAL", reader, "0")
+	p.run("EVAL", "return 4", "0")
+	p.send("*1\r\n$4\r\nEXEC\r\n")
+	q := n.dial()
+	q.send("*3\r\n$4\r\nEVAL\r\n$8\r\nreturn 5\r\n$1\r\n0\r\n")
+	until(t, "both wait", func() bool { return admin.info("blocked_clients") == "2" })
+	admin.want("CLIENT UNPAUSE", "OK")
+	if got := p.reply() + q.reply(); got != "[1 4]5" {
+		t.Error(got)
 	}
 }
