@@ -144,3 +144,40 @@ func TestReadersInPause(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestScriptReadsAreTracked: what a script reads is noted for its caller, and what it changes is its caller's doing.
+func TestScriptReadsAreTracked(t *testing.T) {
+	n := start(t)
+	c, w := n.speak(3), n.dial()
+	eval := func(script string, keys ...string) {
+		t.Helper()
+		c.run(append([]string{"EVAL", script, strconv.Itoa(len(keys))}, keys...)...)
+	}
+	w.want("MSET a 1 b 2", "OK")
+	c.want("CLIENT TRACKING on", "OK")
+	eval("redis.call('GET','a') redis.call('SET','x','1')", "a", "b")
+	w.want("MSET a 2 b 3 x 4", "OK")
+	c.hears(`["invalidate" ["a"]]`)
+	c.want("PING", "PONG")
+	c.want("CLIENT TRACKING off", "OK")
+	c.want("CLIENT TRACKING on NOLOOP", "OK")
+	c.want("GET a", `"2"`)
+	eval("redis.call('SET','a','3')", "a")
+	c.want("GET a", `"3"`)
+}
+
+// TestScriptsClient: the slow log names the caller of what a script calls, and WAIT in a script is about the caller's writes.
+func TestScriptsClient(t *testing.T) {
+	n := start(t, "--slowlog-log-slower-than", "0")
+	p := n.dial()
+	rawReplica(t, n)
+	p.want("SET a 1", "OK")
+	if got := p.run("EVAL", "return redis.call('WAIT','1','0')", "0"); got != "0" {
+		t.Errorf("WAIT in a script: %s, and the replica has said nothing", got)
+	}
+	log := p.do("SLOWLOG GET -1")
+	_, entry, found := strings.Cut(log, `["WAIT" "1" "0"] "`)
+	if addr, _, _ := strings.Cut(entry, `"`); !found || addr != p.nc.LocalAddr().String() {
+		t.Errorf("the address is %q in %.500s", addr, log)
+	}
+}
