@@ -8,7 +8,7 @@ import (
 
 // keydumpConfig is what DUMP and RESTORE ask of the node.
 func (n *Node) keydumpConfig() keydump.Config {
-	return keydump.Config{Compress: n.cfg.get("rdbcompression").bool, SkipChecksum: n.debug.skipChecksum.Load, Sanitize: n.sanitizes}
+	return keydump.Config{Compress: n.cfg.get("rdbcompression").bool, SkipChecksum: n.debug.skipChecksum.Load, Sanitize: n.sanitizes, Corrupt: n.corruptPayload}
 }
 
 // sanitizes tells whether what a caller gives to RESTORE is looked into: with "clients" only what comes from a client, unless its
@@ -23,3 +23,6 @@ func (n *Node) sanitizes(caller spec.Session) bool {
 	cl, ok := caller.(*engine.Client)
 	return ok && !cl.FromPrimary() && cl.User().Rules().SanitizePayload()
 }
+
+// corruptPayload logs what was wrong with a payload given to RESTORE.
+func (n *Node) corruptPayload(what string) { n.log.Warn("RESTORE: " + what) }

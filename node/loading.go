@@ -30,6 +30,7 @@ func (n *Node) loadAtStart() error {
 	}
 	if err != nil {
 		n.log.Warn("Wrong or unreadable RDB file: " + err.Error())
+		n.log.Warn("Terminating server after rdb file reading failure.")
 		return because(err, "Fatal error loading the DB, check server logs. Exiting: %s", path)
 	}
 	n.saver.loaded()

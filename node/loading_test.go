@@ -109,9 +109,14 @@ func TestShutdownAbort(t *testing.T) {
 	if ms, err := strconv.Atoi(q.info("shutdown_in_milliseconds")); err != nil || ms <= 0 {
 		t.Errorf("shutdown_in_milliseconds: %d, %v", ms, err)
 	}
+	second := n.dial()
+	second.send("SHUTDOWN\r\n")
+	until(t, "two wait", func() bool { return q.info("blocked_clients") == "2" })
 	q.want("SHUTDOWN ABORT", "OK")
-	if got := p.reply(); got != "-ERR Errors trying to SHUTDOWN. Check logs." {
-		t.Errorf("the aborted SHUTDOWN answers %s", got)
+	for _, c := range []*peer{p, second} {
+		if got := c.reply(); got != "-ERR Errors trying to SHUTDOWN. Check logs." {
+			t.Errorf("the aborted SHUTDOWN answers %s", got)
+		}
 	}
 	q.want("SET k w", "OK")
 	p.send("SHUTDOWN NOW\r\n")

@@ -24,6 +24,8 @@ type shutdown struct {
 	state sync.Mutex
 	abort context.CancelFunc // of the shutdown that waits; nil when none does
 	until int64              // when it stops waiting, ms since 1970
+	// aborts is how often shutdowns were aborted: each time all that had been asked for by then.
+	aborts int
 }
 
 // ShutdownOptions are those of SHUTDOWN and of shutdown-on-sigterm.
@@ -58,7 +60,8 @@ func (n *Node) shutdownRun(c *spec.Call) {
 	}
 	n.log.Info("User requested shutdown...")
 	opt := ShutdownOptions{Save: given["save"], NoSave: given["nosave"], Now: given["now"], Force: given["force"]}
-	n.later(c, func() error { return n.Shutdown(opt) }, func(out *resp.Writer, err error) {
+	aborts := n.shutdownAborts()
+	n.later(c, func() error { return n.end(opt, false, aborts) }, func(out *resp.Writer, err error) {
 		if err != nil {
 			out.Error("ERR Errors trying to SHUTDOWN. Check logs.")
 		} // else the connection ends without an answer
@@ -87,8 +90,15 @@ func (n *Node) abortShutdown() bool {
 	if n.down.abort == nil {
 		return false
 	}
+	n.down.aborts++
 	n.down.abort()
 	return true
+}
+
+func (n *Node) shutdownAborts() int {
+	n.down.state.Lock()
+	defer n.down.state.Unlock()
+	return n.down.aborts
 }
 
 // shutdownUntil is when a shutdown that goes on stops waiting (ms since 1970), 0 when there is none.
@@ -105,16 +115,20 @@ func (n *Node) shutdownUntil() int64 {
 func (n *Node) Signalled(param string) error {
 	words := strings.Fields(n.cfg.Get(param))
 	has := func(w string) bool { return contains(words, w) }
-	return n.end(ShutdownOptions{Save: has("save"), NoSave: has("nosave"), Now: has("now"), Force: has("force")}, true)
+	return n.end(ShutdownOptions{Save: has("save"), NoSave: has("nosave"), Now: has("now"), Force: has("force")}, true, n.shutdownAborts())
 }
 
 // Shutdown lets no more writes in, waits for the replicas to have all there were (for shutdown-timeout at most), saves if asked,
 // and then lets whoever waits for Done end the process. Until it saves SHUTDOWN ABORT can end it.
-func (n *Node) Shutdown(opt ShutdownOptions) error { return n.end(opt, false) }
+func (n *Node) Shutdown(opt ShutdownOptions) error { return n.end(opt, false, n.shutdownAborts()) }
 
-func (n *Node) end(opt ShutdownOptions, byCron bool) error {
+// end is Shutdown. aborts is shutdownAborts of when it was asked for.
+func (n *Node) end(opt ShutdownOptions, byCron bool, aborts int) error {
 	n.down.mu.Lock()
 	defer n.down.mu.Unlock()
+	if n.shutdownAborts() != aborts {
+		return errAborted // with the one before, for whose end it waited
+	}
 	n.down.going.Store(true)
 	defer n.down.going.Store(false)
 	ctx, cancel := context.WithCancel(n.ctx)

@@ -284,14 +284,14 @@ func (t *transfer) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// toSockets sends the snapshot with an end mark, and logs how that went.
+// toSockets sends the snapshot with an end mark, and logs how that went. The words are Valkey's, for which people search logs; here is neither a pipe nor a child.
 func (t *transfer) toSockets(snap Snapshot, h History, offset int64) error {
 	err := t.send(snap, h, offset)
 	switch left := len(t.members()); {
 	case err == nil:
-		t.m.Log.Info(fmt.Sprintf("Diskless rdb transfer, done, %d replicas still up", left))
+		t.m.Log.Info(fmt.Sprintf("Diskless rdb transfer, done reading from pipe, %d replicas still up", left))
 	case left == 0:
-		t.m.Log.Warn("Diskless rdb transfer, last replica dropped")
+		t.m.Log.Warn("Diskless rdb transfer, last replica dropped, killing fork child")
 	}
 	return err
 }

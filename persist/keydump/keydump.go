@@ -18,6 +18,8 @@ type Config struct {
 	SkipChecksum func() bool
 	// Sanitize tells whether RESTORE looks into what a caller's payload packs (sanitize-dump-payload); nil: it does.
 	Sanitize func(caller spec.Session) bool
+	// Corrupt is told what is wrong with a payload that was refused; nil: nobody wants to know.
+	Corrupt func(what string)
 }
 
 // Commands declares DUMP, RESTORE and RESTORE-ASKING.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/larder-cache/larder/persist/rdb"
 	"github.com/larder-cache/larder/store/collection"
+	"github.com/larder-cache/larder/store/listpack"
 	"github.com/larder-cache/larder/store/value"
 )
 
@@ -20,7 +21,9 @@ func Loads(v *rdb.Value) bool {
 // Load gives a collection, for which to was begun, from the Reader that has just come to it (ReaderOptions.Elements, OpenDump) to a Loader. empty says that it has
 // no elements. With an error, which is the Reader's or a *rdb.CorruptError, nothing is left in to.
 func Load(to *collection.Loader, r *rdb.Reader, v *rdb.Value) (empty bool, err error) {
-	if c := &v.Content; c.Packed != nil {
+	if c := &v.Content; v.Type == rdb.TypeHashZipmap && c.Packed != nil {
+		loadZipmap(to, c.Packed)
+	} else if c.Packed != nil {
 		to.Packed(c.Encoding, c.Packed)
 	} else if err = loadElements(to, r, v.Type); err != nil {
 		to.Drop()
@@ -85,5 +88,16 @@ func loadStream(to *collection.Loader, el *rdb.Element) {
 		to.StreamConsumer(el.Name, el.TimeMs, el.ActiveMs)
 	case rdb.ElementOwned:
 		to.StreamOwned(value.StreamID(el.ID))
+	}
+}
+
+// loadZipmap gives the fields of what was a zipmap and is a listpack now. They come one by one, as the oldest files' values may be longer than today's limit for
+// packed ones: Redis looks at these, and only at the number of fields in those that came later.
+func loadZipmap(to *collection.Loader, lp []byte) {
+	var name, val [value.MaxIntLen]byte
+	for at := listpack.First(lp); at != listpack.None; {
+		next := listpack.Next(lp, at)
+		to.Field(listpack.Text(lp, at, &name), listpack.Text(lp, next, &val), value.NoExpiry)
+		at = listpack.Next(lp, next)
 	}
 }

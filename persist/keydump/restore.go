@@ -175,11 +175,41 @@ func (cfg Config) decode(c *spec.Call, k *spec.KeyRef) (out restored, ok bool) {
 	case errors.Is(err, rdb.ErrDumpPayload):
 		c.Out.Error(errPayload)
 	case err != nil || empty:
+		if err != nil && cfg.Corrupt != nil {
+			cfg.Corrupt(packing(rdb.Type(c.Args[3][0])) + " integrity check failed: " + err.Error())
+		}
 		c.Out.Error(errFormat)
 	default:
 		return out, true
 	}
 	return restored{}, false
+}
+
+// packing is how Redis' log calls what a value of a type is made of.
+func packing(t rdb.Type) string {
+	switch t {
+	case rdb.TypeHashZipmap:
+		return "Zipmap"
+	case rdb.TypeSetIntset:
+		return "Intset"
+	case rdb.TypeListZiplist:
+		return "List ziplist"
+	case rdb.TypeZsetZiplist:
+		return "Zset ziplist"
+	case rdb.TypeHashZiplist:
+		return "Hash ziplist"
+	case rdb.TypeListQuicklist, rdb.TypeListQuicklist2:
+		return "Quicklist"
+	case rdb.TypeStream, rdb.TypeStream2, rdb.TypeStream3:
+		return "Stream listpack"
+	case rdb.TypeHashListpack:
+		return "Hash listpack"
+	case rdb.TypeZsetListpack:
+		return "Zset listpack"
+	case rdb.TypeSetListpack:
+		return "Set listpack"
+	}
+	return "Value"
 }
 
 // setAccess makes the key as old, or as often used, as the options say, as far as maxmemory-policy counts it.

@@ -17,10 +17,10 @@ import (
 const countUnknown = 0xFFFF
 
 var (
-	errListpack = errors.New("a listpack that is not well formed")
-	errZiplist  = errors.New("a ziplist that is not well formed")
-	errIntset   = errors.New("an intset that is not well formed")
-	errZipmap   = errors.New("a zipmap that is not well formed")
+	errListpack = errors.New("listpack integrity check failed")
+	errZiplist  = errors.New("ziplist integrity check failed")
+	errIntset   = errors.New("intset integrity check failed")
+	errZipmap   = errors.New("zipmap integrity check failed")
 )
 
 // checkListpack makes a check of listpacks whose number of entries is a multiple of each.

@@ -316,7 +316,7 @@ func (r *Reader) openListpackTTL(c *Content) error {
 	}
 	n, ok := listpack.Validate(blob)
 	if !ok || n%3 != 0 {
-		return r.corruptAt(at, "%v, or not one of fields, values and expiries", errListpack)
+		return r.corruptAt(at, "%v: expected fields, values and expiries", errListpack)
 	}
 	r.contents.blob, r.contents.at = blob, listpack.First(blob)
 	c.FieldTTL, c.Count = true, uint64(n/3)

@@ -197,8 +197,8 @@ func TestBadInput(t *testing.T) {
 		{head(11) + "\x07\x01k\x05\x09", "opcode 9 in a module's data", 13},
 		{head(11) + "\xf7\x05\x01", "opcode 1 before a module's aux data", 11},
 		{head(11) + "\x0f\x01k\x01\x03abc", "a stream node's id of 3 bytes", 13},
-		{head(11) + "\x0b\x01k\x03abc", "an intset that is not well formed", 12},
-		{head(11) + "\x0b\x01k\x0a\x02\x00\x00\x00\x02\x00\x00\x00\x01\x00", "an intset that is not well formed", 12},
+		{head(11) + "\x0b\x01k\x03abc", "intset integrity check failed", 12},
+		{head(11) + "\x0b\x01k\x0a\x02\x00\x00\x00\x02\x00\x00\x00\x01\x00", "intset integrity check failed", 12},
 		{head(11) + "\x10\x01k\x09\x09\x00\x00\x00\x01\x00\x01\x01\xff", "a listpack of 1 entries, expected a multiple of 2", 12},
 		{head(11) + "\xff12345678", "wrong checksum", 10},
 	} {
@@ -481,7 +481,7 @@ func TestDumpPayload(t *testing.T) {
 		"\x00\x05ab":  "in the remaining 2",
 		"\x1e\x01":    "type 30 in a DUMP payload of RDB version 11",
 		"\x06\x01":    "type 6",
-		"\x0b\x03abc": "not well formed",
+		"\x0b\x03abc": "integrity check failed",
 	} {
 		_, err := ReadDump(sealed(body, 11), Limits{})
 		if err == nil || !strings.Contains(err.Error(), want) || errors.Is(err, ErrDumpPayload) {
