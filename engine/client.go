@@ -97,6 +97,7 @@ type clientInfo struct {
 	lastMs                atomic.Int64
 	queryLen, queryFree   atomic.Int64
 	outLen, outCap        atomic.Int64
+	outLow                atomic.Int64 // the least of outLen since LeastUnsent was asked
 	outPeak               atomic.Int64
 	argvMem               atomic.Int64 // of a command that is not complete, or that is blocked
 	mem                   atomic.Int64 // all together, but for the running command's arguments
@@ -318,7 +319,15 @@ func (c *Client) Idle(nowMs int64) (ms int64, closable bool) {
 func (c *Client) Unsent() int64 { return c.info.outLen.Load() }
 
 // PublishUnsent says how many bytes of replies wait, between two turns. For the client's own loop.
-func (c *Client) PublishUnsent(n int64) { set64(&c.info.outLen, n) }
+func (c *Client) PublishUnsent(n int64) {
+	set64(&c.info.outLen, n)
+	if n < c.info.outLow.Load() {
+		c.info.outLow.Store(n)
+	}
+}
+
+// LeastUnsent is the least that Unsent was since LeastUnsent was asked last. Only one may ask.
+func (c *Client) LeastUnsent() int64 { return min(c.info.outLow.Swap(c.Unsent()), c.Unsent()) }
 
 // ID implements spec.Session.
 func (c *Client) ID() int64 { return c.id }

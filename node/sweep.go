@@ -44,8 +44,8 @@ func (s *sweeper) tick(now time.Time) {
 			continue
 		}
 		since, ok := s.over[cl]
-		if !ok {
-			since = now
+		if !beyondChunk(cl.LeastUnsent(), l.soft) || !ok {
+			since = now // it has read meanwhile
 		}
 		if now.Sub(since) > time.Duration(l.softSeconds)*time.Second {
 			s.n.log.Warn("Closing a client that does not read its replies", "id", cl.ID(), "unsent", cl.Unsent())
