@@ -252,3 +252,43 @@ func TestRestoredOver(t *testing.T) {
 		}
 	}
 }
+
+// TestCorruptIsTold: what is wrong with a payload is told in the words of Redis' log.
+func TestCorruptIsTold(t *testing.T) {
+	var told []string
+	c := enginetest.New(t, enginetest.Start, keydump.Commands(keydump.Config{Corrupt: func(what string) { told = append(told, what) }})...).Client()
+	for _, body := range []string{"\x0c\x0b\x0b\x00\x00\x00\x0a\x00\x00\x00\x01\x00\xff", "\x0b\x03abc", "\x02\x00"} {
+		if got := enginetest.Show(c.Value("RESTORE", "k", "0", seal(body, 11))); got != "-ERR Bad data format" {
+			t.Errorf("%q: %s", body, got)
+		}
+	}
+	c.Value("RESTORE", "k", "0", "no payload at all")
+	c.Value("RESTORE", "k", "0", seal("\x00\x01v", 11))
+	want := []string{"Zset ziplist integrity check failed: ", "Intset integrity check failed: ", "Value integrity check failed: there are no elements"}
+	if len(told) != len(want) {
+		t.Fatalf("told: %q", told)
+	}
+	for i := range want {
+		if !strings.HasPrefix(told[i], want[i]) {
+			t.Errorf("told: %q", told[i])
+		}
+	}
+}
+
+// TestZipmapsValues: a hash of the oldest files is packed only if its values are short enough.
+func TestZipmapsValues(t *testing.T) {
+	c := newServer(t).Client()
+	for long, want := range map[int]string{60: `"listpack"`, 70: `"hashtable"`} {
+		val := strings.Repeat("v", long)
+		blob := "\x01\x01a" + string(rune(long)) + "\x00" + val + "\xff"
+		if got := enginetest.Show(c.Value("RESTORE", "h", "0", seal("\x09\x40"+string(rune(len(blob)))+blob, 11), "REPLACE")); got != "OK" {
+			t.Fatal(got)
+		}
+		if got := c.Do("OBJECT ENCODING h"); got != want {
+			t.Errorf("a value of %d bytes: %s", long, got)
+		}
+		if got := c.Do("HGET h a"); got != strconv.Quote(val) {
+			t.Errorf("the value is %s", got)
+		}
+	}
+}

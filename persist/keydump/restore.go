@@ -175,7 +175,10 @@ func (cfg Config) decode(c *spec.Call, k *spec.KeyRef) (out restored, ok bool) {
 	case errors.Is(err, rdb.ErrDumpPayload):
 		c.Out.Error(errPayload)
 	case err != nil || empty:
-		if err != nil && cfg.Corrupt != nil {
+		if err == nil {
+			err = errNoElements
+		}
+		if cfg.Corrupt != nil {
 			cfg.Corrupt(packing(rdb.Type(c.Args[3][0])) + " integrity check failed: " + err.Error())
 		}
 		c.Out.Error(errFormat)
@@ -184,6 +187,9 @@ func (cfg Config) decode(c *spec.Call, k *spec.KeyRef) (out restored, ok bool) {
 	}
 	return restored{}, false
 }
+
+// errNoElements is what is wrong with a payload of a collection that is empty.
+var errNoElements = errors.New("there are no elements")
 
 // packing is how Redis' log calls what a value of a type is made of.
 func packing(t rdb.Type) string {
