@@ -4,7 +4,10 @@ import (
 	"bufio"
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/larder-cache/larder/wire/resp"
@@ -285,4 +288,62 @@ func TestMigrateFromRedis(t *testing.T) {
 	p.want("SELECT 2", "OK")
 	p.want("GET a", `"text"`)
 	p.want("HGETALL h", `["f" "v"]`)
+}
+
+// TestMigrateLosesNothing: what clients add while the keys are moved away again and again is, all in all, what was told to be done. Some add by
+// transactions, some by scripts.
+func TestMigrateLosesNothing(t *testing.T) {
+	from, to := start(t), start(t)
+	const writers = 4
+	var stop atomic.Bool
+	var wg sync.WaitGroup
+	acked := make([]int, writers)
+	for w := range writers {
+		p := from.dial()
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for ; !stop.Load(); acked[w]++ {
+				got := ""
+				switch w {
+				case 0, 1:
+					got = p.do("INCR a")
+				case 2:
+					p.send("MULTI\r\nINCR b\r\nINCR a\r\nEXEC\r\n")
+					got = p.reply() + p.reply() + p.reply() + p.reply()
+				case 3:
+					got = p.run("EVAL", "return redis.call('INCR', KEYS[1])", "1", "b")
+				}
+				if strings.Contains(got, "-") {
+					t.Error(got)
+					return
+				}
+			}
+		}()
+	}
+	p, q := from.dial(), to.dial()
+	sum := map[string]int{}
+	take := func(c *peer) {
+		for _, k := range []string{"a", "b"} {
+			n, _ := strconv.Atoi(strings.Trim(c.do("GETDEL "+k), `"`)) // nil: there is none
+			sum[k] += n
+		}
+	}
+	for range 200 {
+		p.begin("MIGRATE " + to.hostPort() + ` "" 0 60000 KEYS a b`)
+		if got := p.reply(); got != "OK" && got != "NOKEY" {
+			t.Error(got)
+			break
+		}
+		take(q)
+	}
+	stop.Store(true)
+	wg.Wait()
+	take(p)
+	if want := acked[0] + acked[1] + acked[2]; sum["a"] != want {
+		t.Errorf("a: %d, told were %d", sum["a"], want)
+	}
+	if want := acked[2] + acked[3]; sum["b"] != want {
+		t.Errorf("b: %d, told were %d", sum["b"], want)
+	}
 }
