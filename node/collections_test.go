@@ -222,7 +222,7 @@ func TestCrowdedSnapshotOfCollection(t *testing.T) {
 	}()
 	until(t, "writes wait", n.engine.WritesWait)
 	var out bytes.Buffer
-	if err := snap.WriteTo(t.Context(), &out, 0, replication.NewHistory(n.runID), 0); err != nil {
+	if err := snap.WriteTo(t.Context(), &out, replication.Form{}, replication.NewHistory(n.runID), 0); err != nil {
 		t.Fatal(err)
 	}
 	<-written
@@ -333,7 +333,7 @@ func TestFieldTTLs(t *testing.T) {
 	for version, ok := range map[int]bool{10: false, 11: false, rdb.ValkeyVersion: true} {
 		snap, _ := n.frozenSnapshot()
 		var out bytes.Buffer
-		if err := snap.WriteTo(t.Context(), &out, version, replication.NewHistory(n.runID), 0); (err == nil) != ok {
+		if err := snap.WriteTo(t.Context(), &out, replication.Form{Version: version}, replication.NewHistory(n.runID), 0); (err == nil) != ok {
 			t.Errorf("version %d: %v", version, err)
 		}
 		if !ok {

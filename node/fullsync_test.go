@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -530,5 +532,43 @@ func TestShorterTimeoutCutsSync(t *testing.T) {
 	until(t, "the replica is gone", func() bool { return p.info("connected_slaves") == "0" })
 	if log := n.log.String(); !strings.Contains(log, "Disconnecting timedout replica (full sync)") {
 		t.Error("the log does not say why")
+	}
+}
+
+// TestPartOfASnapshot: redis-cli gets a snapshot as a replica would that wants no stream; of all, or of the functions alone.
+func TestPartOfASnapshot(t *testing.T) {
+	n := start(t)
+	p := n.dial()
+	p.want("SET k v", "OK")
+	p.run("FUNCTION", "LOAD", testLibrary)
+	for option, keys := range map[string]string{"--rdb": "1", "--functions-rdb": "0"} {
+		dir := t.TempDir()
+		out, err := exec.Command("redis-cli", "-p", n.cfg.Get("port"), option, filepath.Join(dir, "dump.rdb")).CombinedOutput()
+		if err != nil {
+			t.Fatalf("redis-cli %s: %v\n%s", option, err, out)
+		}
+		loaded := start(t, "--dir", dir).dial()
+		loaded.want("DBSIZE", keys)
+		if got := loaded.run("FCALL", "answer", "0", "x"); got != `"x"` {
+			t.Errorf("%s: %s", option, got)
+		}
+	}
+	until(t, "they have gone", func() bool { return p.info("connected_slaves") == "0" })
+	p.want("REPLCONF rdb-filter-only keys", "-ERR Unsupported rdb-filter-only option: keys")
+	p.want("REPLCONF rdb-only 2", "-ERR value is out of range, value must between 0 and 1")
+}
+
+// TestSnapshotAlone: who wants no stream gets none behind its snapshot.
+func TestSnapshotAlone(t *testing.T) {
+	n := start(t)
+	link, p := n.dial(), n.dial()
+	link.want("REPLCONF capa eof rdb-only 1 rdb-filter-only functions", "OK")
+	link.send("PSYNC ? -1\r\n")
+	nc := link.nc.(*net.TCPConn)
+	skipSnapshot(t, nc)
+	p.want("SET k v", "OK") // a replica would have it before this is answered
+	buf := make([]byte, 100)
+	if got := readNow(t, nc, buf); got != "" {
+		t.Errorf("%q follows the snapshot", got)
 	}
 }

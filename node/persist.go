@@ -208,7 +208,7 @@ func (s *saver) file(ctx context.Context, snap *snapshot, h replication.History,
 
 func (s *saver) fill(ctx context.Context, f vfs.File, snap *snapshot, h replication.History, offset int64) error {
 	w := bufio.NewWriterSize(&autoSync{f: f, on: s.n.cfg.get("rdb-save-incremental-fsync")}, 256<<10)
-	if err := snap.WriteTo(ctx, w, 0, h, offset); err != nil {
+	if err := snap.WriteTo(ctx, w, replication.Form{}, h, offset); err != nil {
 		return err
 	}
 	if err := w.Flush(); err != nil {

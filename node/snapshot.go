@@ -103,10 +103,10 @@ func (s *snapshot) Close() {
 }
 
 // WriteTo implements replication.Snapshot.
-func (s *snapshot) WriteTo(ctx context.Context, w io.Writer, version int, h replication.History, offset int64) error {
+func (s *snapshot) WriteTo(ctx context.Context, w io.Writer, form replication.Form, h replication.History, offset int64) error {
 	defer s.Close()
 	s.pace = newPacer(s.n.clock, processorSeconds)
-	version, err := s.version(version)
+	version, err := s.version(form.Version)
 	if err != nil {
 		return err
 	}
@@ -115,11 +115,17 @@ func (s *snapshot) WriteTo(ctx context.Context, w io.Writer, version int, h repl
 		return err
 	}
 	for _, source := range s.libraries {
+		if form.NoFunctions {
+			break
+		}
 		if err := out.Function(source); err != nil {
 			return err
 		}
 	}
 	for i := range s.n.space.Shards() {
+		if form.NoKeys {
+			break
+		}
 		if err := s.shard(ctx, out, i); err != nil {
 			return err
 		}

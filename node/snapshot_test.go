@@ -202,7 +202,7 @@ func (n *testNode) oneInstant(rounds, snapshots int, stops []func()) {
 			go func() {
 				defer wg.Done()
 				var out bytes.Buffer
-				if err := snap.WriteTo(t.Context(), &out, 0, replication.NewHistory(n.runID), 0); err != nil {
+				if err := snap.WriteTo(t.Context(), &out, replication.Form{}, replication.NewHistory(n.runID), 0); err != nil {
 					t.Error(err)
 					return
 				}
@@ -314,7 +314,7 @@ func TestWritersWaitForSnapshots(t *testing.T) {
 	}
 	reader.run("GET", "k1") // on the same loop
 	var out bytes.Buffer
-	if err := snap.WriteTo(t.Context(), &out, 0, replication.NewHistory(n.runID), 0); err != nil {
+	if err := snap.WriteTo(t.Context(), &out, replication.Form{}, replication.NewHistory(n.runID), 0); err != nil {
 		t.Fatal(err)
 	}
 	<-written

@@ -1,6 +1,7 @@
 package replication
 
 import (
+	"bytes"
 	"net"
 	"sort"
 	"strconv"
@@ -104,6 +105,19 @@ func (m *Manager) follows(host string, port int) bool {
 	return m.follow != nil && m.follow.host == host && m.follow.port == port
 }
 
+// filter reads rdb-filter-only: what a snapshot is to have alone. False after it has answered an error.
+func (h *hello) filter(c *spec.Call, words []byte) bool {
+	h.filtered = true
+	for _, w := range bytes.Fields(words) {
+		if !spec.EqualFold(w, "functions") {
+			c.Out.Error("ERR Unsupported rdb-filter-only option: " + string(w))
+			return false
+		}
+		h.functions = true
+	}
+	return true
+}
+
 func (m *Manager) replconfRun(c *spec.Call) {
 	if len(c.Args)%2 == 0 {
 		c.Out.Error(spec.ErrSyntax)
@@ -127,6 +141,20 @@ func (m *Manager) replconfRun(c *spec.Call) {
 			h.psync2 = h.psync2 || spec.EqualFold(value, "psync2")
 		case spec.EqualFold(name, "version"):
 			h.version = string(value)
+		case spec.EqualFold(name, "rdb-only"):
+			on, ok := c.Int(value)
+			if ok && on != 0 && on != 1 {
+				c.Out.Error("ERR value is out of range, value must between 0 and 1")
+				ok = false
+			}
+			if !ok {
+				return
+			}
+			h.rdbOnly = on == 1
+		case spec.EqualFold(name, "rdb-filter-only"):
+			if !h.filter(c, value) {
+				return
+			}
 		case spec.EqualFold(name, "ack"), spec.EqualFold(name, "getack"):
 			return // only meaningful on a link, which reads them itself
 		default:

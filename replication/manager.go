@@ -19,10 +19,16 @@ import (
 
 // Snapshot is the data of one instant, on its way out.
 type Snapshot interface {
-	// WriteTo writes it as an RDB file and releases it. version is the newest RDB version that the reader knows, 0: the default.
-	WriteTo(ctx context.Context, w io.Writer, version int, h History, offset int64) error
+	// WriteTo writes it as an RDB file and releases it.
+	WriteTo(ctx context.Context, w io.Writer, form Form, h History, offset int64) error
 	// Close releases a snapshot that was not written.
 	Close()
+}
+
+// Form is what an RDB file is to be like.
+type Form struct {
+	Version             int  // the newest version that the reader knows; 0: the default
+	NoKeys, NoFunctions bool // what is left out
 }
 
 // Data is what replication needs of the keyspace. Package node has it.

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/larder-cache/larder/base/clock"
 	"github.com/larder-cache/larder/base/limits"
 	"github.com/larder-cache/larder/commands/spec"
 	"github.com/larder-cache/larder/engine"
@@ -51,6 +52,9 @@ type hello struct {
 	eof     bool // reads a snapshot without a length in front
 	psync2  bool
 	version string
+	rdbOnly bool // wants a snapshot and no stream
+	// filtered: of the snapshot it wants the functions at most, and those if functions says so.
+	filtered, functions bool
 }
 
 // name is the replica's address as INFO and ROLE show it.
@@ -200,6 +204,10 @@ func (r *replica) serve(ctx context.Context, id string, offset int64, bare bool,
 	if err != nil {
 		return err
 	}
+	if r.hello.rdbOnly && !partial {
+		r.linger(ctx)
+		return nil
+	}
 	defer r.reader.Close()
 	defer r.closeWhenCut(ctx)()
 	if !partial && r.full.transfer.kind.marked {
@@ -291,16 +299,28 @@ func (r *replica) took(err error) *sharedFile {
 	return r.full.file
 }
 
-// rdbVersion is the newest RDB version that the replica can read: one that does not tell its version is an old one, and those from Valkey 9 on read Valkey's.
-func (r *replica) rdbVersion() int {
+// form is of the newest RDB version that the replica can read: one that does not tell its version is an old one, and those from Valkey 9 on read
+// Valkey's.
+func (r *replica) form() Form {
+	f := Form{Version: rdb.DefaultVersion, NoKeys: r.hello.filtered, NoFunctions: r.hello.filtered && !r.hello.functions}
 	if r.hello.version == "" {
-		return rdb.OldReplicaVersion
+		f.Version = rdb.OldReplicaVersion
 	}
 	major, _, _ := strings.Cut(r.hello.version, ".")
 	if n, err := strconv.Atoi(major); err == nil && n >= 9 {
-		return rdb.ValkeyVersion
+		f.Version = rdb.ValkeyVersion
 	}
-	return rdb.DefaultVersion
+	return f
+}
+
+// linger keeps the connection of one who wants a snapshot and no stream, until it has read it and goes.
+func (r *replica) linger(ctx context.Context) {
+	r.m.mu.Lock()
+	reader := r.reader
+	r.reader = nil
+	r.m.mu.Unlock()
+	reader.Close()
+	clock.Sleep(ctx, r.m.Clock, r.m.Settings().Timeout) //nolint:errcheck // it is at an end either way
 }
 
 // feed sends the stream until the replica is cut or ctx ends. While the replica's socket takes it, the loops send themselves.

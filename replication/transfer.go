@@ -36,8 +36,8 @@ type transfer struct {
 
 // transferKind is what replicas must have in common to share a snapshot.
 type transferKind struct {
-	marked  bool // to the sockets, with an end mark; otherwise by way of a file
-	version int  // of RDB
+	marked bool // to the sockets, with an end mark; otherwise by way of a file
+	form   Form
 }
 
 // fullState is a full resync's part in a replica.
@@ -60,7 +60,7 @@ const (
 // join makes a replica one of a transfer that has not begun, a new one if there is none of its kind.
 func (m *Manager) join(r *replica) {
 	s := m.Settings()
-	kind := transferKind{marked: r.hello.eof && s.Diskless, version: r.rdbVersion()}
+	kind := transferKind{marked: r.hello.eof && s.Diskless, form: r.form()}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	t := m.pending[kind]
@@ -247,7 +247,7 @@ func (t *transfer) begin() (snap Snapshot, h History, offset int64, err error) {
 			}
 			r.ack = offset
 		}
-		snap, err = m.Data.Begin(t.kind.version)
+		snap, err = m.Data.Begin(t.kind.form.Version)
 	})
 	return snap, h, offset, err
 }
@@ -303,7 +303,7 @@ func (t *transfer) send(snap Snapshot, h History, offset int64) error {
 		snap.Close()
 		return err
 	}
-	if err := snap.WriteTo(t.ctx, w, t.kind.version, h, offset); err != nil {
+	if err := snap.WriteTo(t.ctx, w, t.kind.form, h, offset); err != nil {
 		return err
 	}
 	if _, err := w.w.WriteString(mark); err != nil {
@@ -361,7 +361,7 @@ func (t *transfer) spool(snap Snapshot, h History, offset int64) (*sharedFile, e
 	}
 	sf := &sharedFile{m: t.m, f: f, name: name}
 	w := bufio.NewWriterSize(f, 64<<10)
-	if err = snap.WriteTo(t.ctx, w, t.kind.version, h, offset); err == nil {
+	if err = snap.WriteTo(t.ctx, w, t.kind.form, h, offset); err == nil {
 		err = w.Flush()
 	}
 	if err == nil {
