@@ -412,9 +412,54 @@ func TestStreamTwin(t *testing.T) {
 		for len(w.copies) > 0 {
 			w.drop()
 		}
+		if got, used := Bytes(&w.env, Stream, w.stream.root), a.Used(); got < used*3/4-1024 || got > used*5/4+1024 {
+			t.Fatalf("it takes %d bytes and says %d", used, got)
+		}
 		w.free(w.stream)
 		if used := a.Used(); used != 0 {
 			t.Fatalf("%d bytes are left", used)
 		}
 	})
+}
+
+// TestStreamFigures: what a stream's figures tell of ids. Source: streamRangeHasTombstones and streamEstimateDistanceFromFirstEverEntry of Valkey.
+func TestStreamFigures(t *testing.T) {
+	id := func(n uint64) StreamID { return StreamID{Ms: n} }
+	whole := StreamFigures{Length: 10, Last: id(20), First: id(11), Added: 20}
+	holed, trimmed, empty := whole, whole, whole
+	holed.MaxDeleted, trimmed.MaxDeleted = id(15), id(5)
+	empty.Length, empty.First = 0, StreamID{}
+	for i, c := range []struct {
+		f          StreamFigures
+		id         uint64
+		tombstones bool
+		upTo       int64
+	}{
+		{StreamFigures{}, 3, false, 0},
+		{whole, 20, false, 20}, {whole, 21, false, UnknownEntries}, {whole, 11, false, 11}, {whole, 10, false, 10}, {whole, 15, false, UnknownEntries},
+		{holed, 20, false, 20}, {holed, 11, true, UnknownEntries}, {holed, 10, true, UnknownEntries}, {holed, 15, true, UnknownEntries}, {holed, 16, false, UnknownEntries},
+		{trimmed, 11, false, 11}, {trimmed, 1, false, 10},
+		{empty, 3, false, 20}, {empty, 20, false, 20}, {empty, 21, false, UnknownEntries},
+	} {
+		if got := c.f.HasTombstones(id(c.id)); got != c.tombstones {
+			t.Errorf("%d: tombstones %v", i, got)
+		}
+		if got := c.f.EntriesUpTo(id(c.id)); got != c.upTo {
+			t.Errorf("%d: %d entries up to %d, want %d", i, got, c.id, c.upTo)
+		}
+	}
+}
+
+// TestStreamIDs: ids in order, and at the ends of it.
+func TestStreamIDs(t *testing.T) {
+	for _, c := range []struct {
+		id, next StreamID
+		ok       bool
+	}{{StreamID{}, StreamID{0, 1}, true}, {StreamID{5, math.MaxUint64}, StreamID{6, 0}, true}, {MaxStreamID(), StreamID{}, false}} {
+		next, ok := c.id.Next()
+		prev, back := next.Prev()
+		if next != c.next || ok != c.ok || prev != c.id || back != c.ok || ok && (!c.id.Less(next) || c.id.Compare(next) >= 0) {
+			t.Errorf("%s: next %s, %v; and back %s, %v", c.id, next, ok, prev, back)
+		}
+	}
 }
