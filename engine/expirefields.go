@@ -12,24 +12,33 @@ import (
 // FieldsExpired implements spec.Engine.
 func (x *Executor) FieldsExpired(n int) { x.turn.expiredFields += uint64(n) }
 
+// fieldRounds is how many stretches of the index of timed hashes are looked at under one hold of a shard's lock.
+const fieldRounds = 16
+
 // expireFields deletes fields that are over in one database of a shard, which is held, some hundred at most. It is to be called again at once if there may be more.
 func (c *Cycle) expireFields(at place) (again bool) {
 	d := c.x.e.shards[at.shard].ks.DB(at.db)
-	if d.TimedHashes() == 0 {
-		return false
-	}
-	left := limits.FieldsExpiredAtOnce
-	s := d.SampleFields(c.fields[at], c.x.call.Now, func(ent keyspace.Entry) (next int64) {
+	left, pos := limits.FieldsExpiredAtOnce, c.fields[at]
+	for round := 0; round < fieldRounds && d.TimedHashes() > 0; round++ {
+		s := d.SampleFields(pos, c.x.call.Now, func(ent keyspace.Entry) (next int64) {
+			if left <= 0 {
+				return 0
+			}
+			next, n := c.expireHash(d, ent, left)
+			left -= n
+			return next
+		})
 		if left <= 0 {
-			again = true
-			return 0
+			again = true // it goes on where it is
+			break
 		}
-		next, n := c.expireHash(d, ent, left)
-		left -= n
-		again = again || next == 0
-		return next
-	})
-	c.fields[at] = s.Next
+		again = again || s.Expired > 0
+		if pos = s.Next; pos == 0 {
+			again = false
+			break
+		}
+	}
+	c.fields[at] = pos
 	return again
 }
 

@@ -110,7 +110,7 @@ func (h *Hash) RemoveOver(now int64, most int, fn func(field []byte)) (next int6
 	}
 	h.change()
 	root, n := h.root(), 0
-	for at := uint64(0); n < most; {
+	for at, before := uint64(0), 0; n < most; {
 		at = root.Due(at, now, func(x value.Element) bool {
 			if n == most {
 				return false
@@ -121,9 +121,13 @@ func (h *Hash) RemoveOver(now int64, most int, fn func(field []byte)) (next int6
 			fn(field)
 			return true
 		})
-		if at == 0 {
+		if at > 0 {
+			continue
+		}
+		if due, ok := root.NextDue(); n == before || !ok || due >= now {
 			break
 		}
+		before = n // of a long chain not all is seen at once
 	}
 	h.forget = h.forget || n > 0
 	if next = value.NoExpiry; root.Volatile() > 0 {
