@@ -60,6 +60,7 @@ func (s *sorting) lookup(c *spec.Call, p *sortPattern, element []byte) ([]byte, 
 	case p.field != nil && ent.Type() == value.Hash:
 		var h collection.Hash
 		h.Open(collKey(&k), ent)
+		h.Now(overBefore(c))
 		if v, ok := h.Get(p.field); ok {
 			return append(s.name[:0], v...), true // the handle may have written it into itself
 		}
