@@ -146,12 +146,12 @@ func (x *Executor) run(c *Client, args [][]byte) Outcome {
 	if err != nil && cmd.Interprets && err != spec.ErrLongKey {
 		x.pos, err = x.pos[:0], nil // the handler says what is wrong with the number of keys
 	}
+	bad := ""
 	if err != nil {
-		// Without its keys nothing can be locked or allowed; the handlers would refuse such a call as well.
-		if cmd.BadKeys != nil && errors.Is(err, spec.ErrBadKeys) {
-			return x.reject(c, cmd, cmd.BadKeys(args))
+		// Without its keys nothing can be locked or allowed; the handlers would refuse such a call as well, in EXEC when it is their turn.
+		if x.pos, bad = x.pos[:0], badKeys(cmd, args, err); !c.multi.on || x.e.steering[cmd.ID()] {
+			return x.reject(c, cmd, bad)
 		}
-		return x.reject(c, cmd, "ERR "+err.Error())
 	}
 	if x.nested && !cmd.Is(spec.AllowBusy) {
 		if msg := x.e.busyText(); msg != "" {
@@ -166,9 +166,17 @@ func (x *Executor) run(c *Client, args [][]byte) Outcome {
 		if msg, _ := x.refusedAfter(c, cmd, args, x.e.Gate()); msg != "" {
 			return x.reject(c, cmd, msg)
 		}
-		return x.queue(c, cmd, args)
+		return x.queue(c, cmd, args, bad)
 	}
 	return x.runLocked(c, cmd, args)
+}
+
+// badKeys is what a call is answered whose keys err keeps from being told.
+func badKeys(cmd *spec.Command, args [][]byte, err error) string {
+	if cmd.BadKeys != nil && errors.Is(err, spec.ErrBadKeys) {
+		return cmd.BadKeys(args)
+	}
+	return "ERR " + err.Error()
 }
 
 // crossProtocol: a request line or header of HTTP. A web page may make a browser send one; what follows must not be run.

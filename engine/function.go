@@ -117,7 +117,7 @@ func functionLoad(c *spec.Call) {
 	s, replace := &engineOf(c).scripts, false
 	for _, a := range c.Args[2 : len(c.Args)-1] {
 		if !spec.EqualFold(a, "replace") {
-			c.Out.Error("ERR Unknown option given: " + string(a))
+			c.Out.Error("ERR Unknown option given: " + clip(a, len(a)))
 			return
 		}
 		replace = true
@@ -252,7 +252,7 @@ func functionList(c *spec.Call) {
 			}
 			pattern = c.Args[i]
 		default:
-			c.Out.Error("ERR Unknown argument " + string(a))
+			c.Out.Error("ERR Unknown argument " + clip(a, len(a)))
 			return
 		}
 	}

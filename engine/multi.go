@@ -28,6 +28,7 @@ type queued struct {
 	cmd  *spec.Command
 	args [][]byte
 	pos  []spec.KeyPos
+	bad  string // what it is answered because its keys cannot be told, "" if they can
 }
 
 // watchKey names a watched key within its shard.
@@ -76,8 +77,8 @@ func (s *shard) touchAll(db int) {
 	}
 }
 
-// queue keeps a command for EXEC.
-func (x *Executor) queue(c *Client, cmd *spec.Command, args [][]byte) Outcome {
+// queue keeps a command for EXEC, which answers bad if that is not empty.
+func (x *Executor) queue(c *Client, cmd *spec.Command, args [][]byte, bad string) Outcome {
 	size := 0
 	for _, a := range args {
 		size += len(a)
@@ -86,7 +87,7 @@ func (x *Executor) queue(c *Client, cmd *spec.Command, args [][]byte) Outcome {
 	if len(m.queued) >= limits.MaxQueuedCommands || m.size+int64(size) > limits.MaxQueuedBytes {
 		return x.reject(c, cmd, "ERR the transaction is too big")
 	}
-	q := queued{cmd: cmd, pos: append([]spec.KeyPos(nil), x.pos...), args: make([][]byte, len(args))}
+	q := queued{cmd: cmd, bad: bad, pos: append([]spec.KeyPos(nil), x.pos...), args: make([][]byte, len(args))}
 	buf := make([]byte, 0, size)
 	for i, a := range args {
 		buf = append(buf, a...)
@@ -305,6 +306,12 @@ func (x *Executor) runQueuedOne(c *Client, q *queued) {
 				return
 			}
 		}
+	}
+	if q.bad != "" {
+		start := len(c.Out.Buf)
+		c.Out.Error(q.bad)
+		x.turn.rejected(q.cmd, c.Out.Buf[start:])
+		return
 	}
 	x.Settle(q.cmd)
 	x.pos = append(x.pos[:0], q.pos...)

@@ -162,3 +162,22 @@ func TestJournalOfTransaction(t *testing.T) {
 	s.Clock.Advance(6 * time.Millisecond)
 	play("MULTI, UNLINK e, SET e 2, EXEC", "MULTI", "GET e", "SET e 2", "EXEC")
 }
+
+// TestBadKeysInMulti: a command whose number of keys is wrong is queued as any other; it alone fails, in EXEC. From a script it fails with
+// the same words.
+func TestBadKeysInMulti(t *testing.T) {
+	c := enginetest.New(t, enginetest.Start).Client()
+	for _, tt := range [][2]string{
+		{"MULTI", "OK"}, {"LMPOP 0 l LEFT", "QUEUED"}, {"SET k v", "QUEUED"}, {"ZINTER x z", "QUEUED"}, {"COMMAND COUNT x", "-ERR wrong number of arguments for 'command|count' command"},
+		{"DISCARD", "OK"},
+		{"MULTI", "OK"}, {"LMPOP 0 l LEFT", "QUEUED"}, {"SET k v", "QUEUED"}, {"SINTERCARD 9 s", "QUEUED"},
+		{"EXEC", "[-ERR numkeys should be greater than 0 OK -ERR Number of keys can't be greater than number of args]"},
+		{"EVAL \"return redis.pcall('lmpop', '0', 'l', 'LEFT')\" 0", "-ERR numkeys should be greater than 0"},
+		{"EVAL \"return redis.pcall('lmpop', '2', 'l', 'LEFT')\" 0", "-ERR syntax error"},
+		{"GET k", `"v"`},
+	} {
+		if got := c.Do(tt[0]); got != tt[1] {
+			t.Errorf("%s: %s, want %s", tt[0], got, tt[1])
+		}
+	}
+}

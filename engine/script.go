@@ -315,7 +315,7 @@ func (r *scriptRun) Call(args [][]byte) []byte {
 	}
 	var err error
 	if x.pos, err = cmd.Positions(x.pos[:0], args); err != nil {
-		return r.refuse(cmd, "ERR "+err.Error())
+		return r.refuse(cmd, badKeys(cmd, args, err))
 	}
 	if msg := r.refused(cmd, args); msg != "" {
 		return r.refuse(cmd, msg)

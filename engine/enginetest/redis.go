@@ -80,8 +80,8 @@ func (r *Redis) Dial() *Peer {
 // Raw runs a command and gives the bytes of its reply.
 func (p *Peer) Raw(args ...string) []byte {
 	p.tb.Helper()
-	p.Value(args...)
-	return bytes.Clone(p.raw.Bytes())
+	p.Send(args...)
+	return p.RawReply()
 }
 
 // Value runs a command and gives its reply.
@@ -108,4 +108,11 @@ func (p *Peer) Reply() resp.Value {
 		p.tb.Fatalf("redis-server: %v", err)
 	}
 	return v
+}
+
+// RawReply is Reply, as bytes.
+func (p *Peer) RawReply() []byte {
+	p.tb.Helper()
+	p.Reply()
+	return bytes.Clone(p.raw.Bytes())
 }

@@ -2,6 +2,7 @@ package differential
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -9,17 +10,17 @@ import (
 )
 
 // explain finds a short way to a mismatch, and writes it as one would type it.
-func (v *servers) explain(proto int, steps []step, m *mismatch) string {
-	short := shrink(steps, func(some []step) bool {
-		_, again := v.play(proto, some)
+func (v *servers) explain(set setting, acts []act, m *mismatch) string {
+	short := slices.Concat(shrink(acts, func(some []act) bool {
+		_, again := v.play(set, some)
 		return again != nil && command(again.args) == command(m.args)
-	})
+	})...)
 	var b strings.Builder
-	v.reset(proto)
+	v.reset(set)
 	fmt.Fprintf(&b, "The shortest way found has %d commands (two connections, a and b):\n\n", len(short))
 	for _, s := range short {
 		last := v.run(s)
-		fmt.Fprintf(&b, "%c> %s\n", 'a'+s.conn, quote(s.args))
+		fmt.Fprintf(&b, "%c> %s\n", 'a'+s.conn, quote(s.words()))
 		if last != nil {
 			fmt.Fprintf(&b, "   larder %q\n   redis  %q\n", last.ours, last.theirs)
 			return b.String()
@@ -28,7 +29,7 @@ func (v *servers) explain(proto int, steps []step, m *mismatch) string {
 	if last := v.compareKeys(); last != nil {
 		m = last
 	}
-	fmt.Fprintf(&b, "and then, when everything is compared:\n%c> %s\n   larder %q\n   redis  %q\n", 'a'+m.conn, quote(m.args), m.ours, m.theirs)
+	fmt.Fprintf(&b, "and then, when everything is compared:\n%c> %s\n   larder %q\n   redis  %q\n", 'a'+m.conn, quote(m.words()), m.ours, m.theirs)
 	return b.String()
 }
 
@@ -40,36 +41,36 @@ func quote(args []string) string {
 	return enginetest.Quote(words...)
 }
 
-// shrink leaves out steps, in ever smaller pieces, as long as what is left still fails.
-func shrink(steps []step, fails func([]step) bool) []step {
-	for size := len(steps) / 2; size > 0; size /= 2 {
-		for at := 0; at < len(steps); {
-			less := append(append([]step(nil), steps[:at]...), steps[min(at+size, len(steps)):]...)
+// shrink leaves out acts, in ever smaller pieces, as long as what is left still fails.
+func shrink(acts []act, fails func([]act) bool) []act {
+	for size := len(acts) / 2; size > 0; size /= 2 {
+		for at := 0; at < len(acts); {
+			less := slices.Concat(acts[:at], acts[min(at+size, len(acts)):])
 			if fails(less) {
-				steps = less
+				acts = less
 				continue
 			}
 			at += size
 		}
 	}
-	return steps
+	return acts
 }
 
 func TestShrink(t *testing.T) {
-	var steps []step
+	var acts []act
 	for i := range 100 {
-		steps = append(steps, step{i % 2, []string{fmt.Sprint(i)}})
+		acts = append(acts, act{{conn: i % 2, args: []string{fmt.Sprint(i)}}})
 	}
-	has := func(some []step, what string) bool {
-		for _, s := range some {
-			if s.args[0] == what {
+	has := func(some []act, what string) bool {
+		for _, a := range some {
+			if a[0].args[0] == what {
 				return true
 			}
 		}
 		return false
 	}
-	got := shrink(steps, func(some []step) bool { return has(some, "3") && has(some, "70") && has(some, "99") })
+	got := shrink(acts, func(some []act) bool { return has(some, "3") && has(some, "70") && has(some, "99") })
 	if len(got) != 3 {
-		t.Fatalf("%d steps are left: %v", len(got), got)
+		t.Fatalf("%d acts are left: %v", len(got), got)
 	}
 }
