@@ -166,8 +166,9 @@ func (k *KeySpec) counted(dst []KeyPos, args [][]byte, first int) ([]KeyPos, err
 	return dst, nil
 }
 
+// smallInt reads a number as strictly as the handlers do: "01" is none.
 func smallInt(b []byte) (int, bool) {
-	if len(b) == 0 || len(b) > 7 {
+	if len(b) == 0 || len(b) > 7 || len(b) > 1 && b[0] == '0' {
 		return 0, false
 	}
 	n := 0

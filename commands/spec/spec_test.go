@@ -80,6 +80,7 @@ func TestPositions(t *testing.T) {
 		{"counted, none", numKeys, "eval s 0 a", "[]"},
 		{"counted, too many", numKeys, "eval s 3 a b", "error"},
 		{"counted, not a number", numKeys, "eval s x a b", "error"},
+		{"counted, a zero in front", numKeys, "eval s 01 a b", "error"},
 		{"keyword", keyword, "xread count 1 streams a b 0 0", "[{4 1} {5 1}]"},
 		{"no keyword", keyword, "xread count 1", "[]"},
 		{"vary, short", vary, "set k", "[{1 4}]"},

@@ -228,7 +228,7 @@ func (v *servers) sameValue(s step, o, r resp.Value) bool {
 	if equivalent(s, o, r) || v.sameDump(s, o, r) {
 		return true
 	}
-	if s.script != "" && o.IsError() && r.IsError() {
+	if s.script != "" {
 		o, r = cause(o), cause(r)
 	}
 	for i, d := range differences {
@@ -242,7 +242,9 @@ func (v *servers) sameValue(s step, o, r resp.Value) bool {
 
 // cause is an error without what says in which script and line it was.
 func cause(v resp.Value) resp.Value {
-	v.Str, _, _ = bytes.Cut(v.Str, []byte(" script: "))
+	if v.IsError() {
+		v.Str, _, _ = bytes.Cut(v.Str, []byte(" script: "))
+	}
 	return v
 }
 
