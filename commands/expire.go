@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"bytes"
 	"math"
 
 	"github.com/larder-cache/larder/commands/spec"
@@ -51,6 +52,7 @@ func (d *condition) parse(c *spec.Call, words [][]byte) bool {
 		case spec.EqualFold(a, "LT"):
 			d.lt = true
 		default:
+			a, _, _ = bytes.Cut(a, []byte{0}) // a C string ends there
 			c.Out.Error("ERR Unsupported option " + string(a))
 			return false
 		}

@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"bytes"
 	"slices"
 
 	"github.com/larder-cache/larder/commands/spec"
@@ -248,6 +249,7 @@ func pfdebugRun(c *spec.Call) {
 			c.Out.Int(1)
 		}
 	default:
+		word, _, _ = bytes.Cut(word, []byte{0}) // a C string ends there
 		c.Out.Error("ERR Unknown PFDEBUG subcommand '" + string(word) + "'")
 	}
 }

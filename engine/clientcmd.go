@@ -95,7 +95,7 @@ func clientSetInfo(c *spec.Call) {
 	case spec.EqualFold(name, "lib-ver"):
 		to = &i.libVer
 	default:
-		c.Out.Error("ERR Unrecognized option '" + string(name) + "'")
+		c.Out.Error("ERR Unrecognized option '" + clip(name, len(name)) + "'")
 		return
 	}
 	if !cleanName(val) {

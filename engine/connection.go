@@ -108,7 +108,7 @@ func parseHello(c *spec.Call) (h hello, ok bool) {
 			}
 			i += 2
 		default:
-			c.Out.Error("ERR Syntax error in HELLO option '" + string(c.Args[i]) + "'")
+			c.Out.Error("ERR Syntax error in HELLO option '" + clip(c.Args[i], len(c.Args[i])) + "'")
 			return h, false
 		}
 	}

@@ -161,7 +161,7 @@ func functionDelete(c *spec.Call) {
 
 func functionFlush(c *spec.Call) {
 	if len(c.Args) > 3 {
-		c.Out.Error("ERR unknown subcommand or wrong number of arguments for '" + string(c.Args[1]) + "'. Try FUNCTION HELP.")
+		c.Out.Error("ERR unknown subcommand or wrong number of arguments for '" + clip(c.Args[1], 128) + "'. Try FUNCTION HELP.")
 		return
 	}
 	if !flushMode(c, "ERR FUNCTION FLUSH only supports SYNC|ASYNC option") {
@@ -192,7 +192,7 @@ func (s *scripting) sources() (out [][]byte) {
 func functionRestore(c *spec.Call) {
 	e, policy := engineOf(c), AppendLibraries
 	if len(c.Args) > 4 {
-		c.Out.Error("ERR unknown subcommand or wrong number of arguments for '" + string(c.Args[1]) + "'. Try FUNCTION HELP.")
+		c.Out.Error("ERR unknown subcommand or wrong number of arguments for '" + clip(c.Args[1], 128) + "'. Try FUNCTION HELP.")
 		return
 	}
 	if len(c.Args) == 4 {

@@ -130,20 +130,30 @@ func (g *generator) act(conn int, cmd *spec.Command) act {
 	}
 	a := g.before(s, cmd)
 	a = append(a, s)
-	switch {
+	switch keys := keysOf(cmd, s.args); {
 	case g.late: // redis-server 7.0.15 keeps what SET gave an expiry that is over until somebody looks
 		a = append(a, step{conn: conn, args: []string{"EXISTS", s.args[min(1, len(s.args)-1)]}})
 	case cmd.Name == "spop" && len(s.args) > 1: // which members are left is chance
 		a = append(a, step{conn: conn, args: []string{"DEL", s.args[1]}})
+	case has(s.args, "STOREDIST") && len(keys) > 0: // sines differ by a bit
+		a = append(a, step{conn: conn, args: append([]string{"DEL"}, keys...)})
 	}
 	return a
 }
 
-// before makes the outcome of ranges by name certain: it is, where all scores are the same.
+// before makes the outcome of ranges by name certain: it is, where all scores are the same. And since 7.2 consumers are made whether there
+// is something for them or not.
 func (g *generator) before(s step, cmd *spec.Command) act {
-	byLex := func(w string) bool { return strings.EqualFold(w, "BYLEX") }
+	switch {
+	case cmd.Name == "xsetid" && len(s.args) > 1: // 7.2 looks at what was deleted before
+		return act{{conn: s.conn, args: []string{"DEL", s.args[1]}}, {conn: s.conn, args: []string{"XADD", s.args[1], g.id(), "f1", "x"}}}
+	case strings.HasSuffix(cmd.Name, "claim") && len(s.args) > 3:
+		return act{{conn: s.conn, args: slices.Concat([]string{"XGROUP", "CREATECONSUMER"}, s.args[1:4])}}
+	case cmd.Name == "xreadgroup" && len(s.args) > 3:
+		return consumers(s, cmd)
+	}
 	keys := keysOf(cmd, s.args)
-	if len(keys) == 0 || !strings.Contains(cmd.Name, "lex") && !slices.ContainsFunc(s.args, byLex) {
+	if len(keys) == 0 || !strings.Contains(cmd.Name, "lex") && !has(s.args, "BYLEX") {
 		return nil
 	}
 	key := keys[len(keys)-1]
@@ -153,6 +163,23 @@ func (g *generator) before(s step, cmd *spec.Command) act {
 		add = append(add, score, g.member())
 	}
 	return act{{conn: s.conn, args: []string{"DEL", key}}, {conn: s.conn, args: add}}
+}
+
+// consumers makes those that an XREADGROUP names.
+func consumers(s step, cmd *spec.Command) (out act) {
+	at := slices.IndexFunc(s.args, func(w string) bool { return strings.EqualFold(w, "GROUP") })
+	if at < 0 || at+2 >= len(s.args) {
+		return nil
+	}
+	for _, key := range keysOf(cmd, s.args) {
+		out = append(out, step{conn: s.conn, args: []string{"XGROUP", "CREATECONSUMER", key, s.args[at+1], s.args[at+2]}})
+	}
+	return out
+}
+
+// has tells whether a word is among some, in any case.
+func has(words []string, word string) bool {
+	return slices.ContainsFunc(words, func(w string) bool { return strings.EqualFold(w, word) })
 }
 
 // keysOf are a call's keys, none if they cannot be told.
@@ -237,6 +264,9 @@ func (g *generator) call(cmd *spec.Command) (args []string) {
 // agreed changes what one server takes and the other does not, where that would end the transaction on one side, or say in a script
 // another thing.
 func (g *generator) agreed(args []string, cmd *spec.Command) []string {
+	if has(args, "STORE") && has(args, "BY") { // the order may be left as it was
+		args = slices.DeleteFunc(args, func(w string) bool { return strings.EqualFold(w, "ALPHA") })
+	}
 	switch p := cmd.Parent(); {
 	case g.kind == plain:
 	case p != nil && p.Name == "command" && len(args) == 3:
