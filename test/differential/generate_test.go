@@ -267,6 +267,9 @@ func (g *generator) agreed(args []string, cmd *spec.Command) []string {
 	if has(args, "STORE") && has(args, "BY") { // the order may be left as it was
 		args = slices.DeleteFunc(args, func(w string) bool { return strings.EqualFold(w, "ALPHA") })
 	}
+	if cmd.Name == "lrem" { // 7.2 refuses the lowest of all numbers, which has no opposite
+		args = slices.DeleteFunc(args, func(w string) bool { return w == "-9223372036854775808" })
+	}
 	switch p := cmd.Parent(); {
 	case g.kind == plain:
 	case p != nil && p.Name == "command" && len(args) == 3:
