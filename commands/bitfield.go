@@ -227,7 +227,9 @@ func (op *fieldOp) next(old int64) (n int64, fits bool) {
 		low = -high - 1
 	}
 	if op.kind == 's' {
-		return op.clip(op.arg, op.arg > high || !op.signed && op.arg < 0, op.arg < low, low, high)
+		// As in Redis a number so low that its distance from high overflows counts as too high.
+		above := op.arg > high || !op.signed && op.arg < 0 || op.bits < 64 && high-op.arg < 0
+		return op.clip(op.arg, above, op.arg < low, low, high)
 	}
 	// Neither difference overflows where it counts: old is between low and high.
 	sum := int64(uint64(old) + uint64(op.arg))

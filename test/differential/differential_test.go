@@ -90,10 +90,11 @@ type servers struct {
 	queued [2][]step          // what each connection's transaction has
 	seen   []int              // how often each difference was
 	done   map[string]bool
+	met    map[string]int // how many keys of a type and encoding were compared
 }
 
 func newServers(t *testing.T) *servers {
-	v := &servers{t: t, start: time.Now(), seen: make([]int, len(differences)), done: map[string]bool{}}
+	v := &servers{t: t, start: time.Now(), seen: make([]int, len(differences)), done: map[string]bool{}, met: map[string]int{}}
 	v.larder = enginetest.New(t, v.start, keydump.Commands(keydump.Config{Compress: func() bool { return true }})...)
 	v.larder.Engine.Events = nil // nobody reads them
 	v.cycle = v.larder.Engine.NewCycle()
@@ -314,7 +315,9 @@ func (v *servers) compareKey(key string) *mismatch {
 			return m
 		}
 	}
-	if typ == "hash" && string(v.ours[0].Value("OBJECT", "ENCODING", key).Str) == "listpack" {
+	encoding := string(v.ours[0].Value("OBJECT", "ENCODING", key).Str)
+	v.met[typ+" as "+encoding]++
+	if typ == "hash" && encoding == "listpack" {
 		if ours, theirs := v.ours[0].Raw(ask...), v.theirs[0].Raw(ask...); !bytes.Equal(ours, theirs) {
 			return &mismatch{step{args: ask}, ours, theirs}
 		}
@@ -384,6 +387,13 @@ func (v *servers) coverage(cmds []*spec.Command) {
 			v.t.Errorf("%s never succeeded", name)
 		}
 	}
+	for _, kind := range []string{"hash as listpack", "hash as hashtable", "list as listpack", "list as quicklist", "set as intset", "set as listpack", "set as hashtable",
+		"zset as listpack", "zset as skiplist", "string as int", "string as embstr", "string as raw"} {
+		if v.met[kind] == 0 {
+			v.t.Errorf("no %s was compared", kind)
+		}
+	}
+	v.t.Logf("compared keys: %v", v.met)
 	for i, d := range differences {
 		exists := v.larder.Table.Lookup([]byte(d.needs)) != nil
 		if exists && !d.rare && v.seen[i] == 0 {
