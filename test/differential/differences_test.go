@@ -61,10 +61,6 @@ var differences = []difference{
 	{needs: "blpop", why: "7.2 says of a timeout that is too long that it is out of range, not that it is negative", match: func(s step, o, r resp.Value) bool {
 		return string(o.Str) == "ERR timeout is out of range" && string(r.Str) == "ERR timeout is negative"
 	}},
-	{needs: "zadd", why: "7.2 looks at how many members a ZADD or SADD gives before it makes a collection", match: func(s step, o, r resp.Value) bool {
-		ours, theirs := string(o.Str), string(r.Str)
-		return command(s.args) == "object encoding" && (theirs == "listpack" || theirs == "intset") && (ours == "skiplist" || ours == "hashtable")
-	}},
 	{needs: "xread", why: "7.2 writes the command's name in lower case into the error about streams and their IDs", match: func(s step, o, r resp.Value) bool {
 		return strings.HasPrefix(string(o.Str), "ERR Unbalanced '") && strings.HasPrefix(string(r.Str), "ERR Unbalanced X")
 	}},

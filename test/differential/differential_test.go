@@ -139,12 +139,15 @@ func (v *servers) reset(set setting) {
 	v.larder.Journal() // it keeps what is not read
 }
 
+// smallest is how many elements a packed collection has at most when it is to be small.
+const smallest = 4
+
 // setLimits says how big a collection may be that is packed.
 func (v *servers) setLimits(small bool) {
 	l := keyspace.DefaultLimits()
 	if small {
-		l = keyspace.Limits{HashEntries: 4, HashValueBytes: 20, SetIntSetEntries: 4, SetEntries: 4, SetValueBytes: 20, ZSetEntries: 4, ZSetValueBytes: 20,
-			ListSize: 3, StreamNodeBytes: 100, StreamNodeEntries: 3}
+		l = keyspace.Limits{HashEntries: smallest, HashValueBytes: 20, SetIntSetEntries: smallest, SetEntries: smallest, SetValueBytes: 20,
+			ZSetEntries: smallest, ZSetValueBytes: 20, ListSize: 3, StreamNodeBytes: 100, StreamNodeEntries: 3}
 	}
 	space := v.larder.Engine.Space
 	space.SetLimits(l)

@@ -162,6 +162,7 @@ func (g *generator) before(s step, cmd *spec.Command) act {
 	for range 1 + g.IntN(9) {
 		add = append(add, score, g.member())
 	}
+	distinct("zadd", add)
 	return act{{conn: s.conn, args: []string{"DEL", key}}, {conn: s.conn, args: add}}
 }
 
@@ -261,9 +262,29 @@ func (g *generator) call(cmd *spec.Command) (args []string) {
 	return g.agreed(args, cmd)
 }
 
+// givers are commands that give several members: where the last one stands, counted from the end, how far they are apart, and the least
+// place of one.
+var givers = map[string][3]int{"sadd": {1, 1, 2}, "hset": {2, 2, 2}, "hmset": {2, 2, 2}, "zadd": {1, 2, 3}, "geoadd": {1, 3, 4}}
+
+// distinct makes the members of a call differ if they are many: 7.2 takes their number for how big the collection will be.
+func distinct(name string, args []string) {
+	end, apart, least := givers[name][0], givers[name][1], givers[name][2]
+	if end == 0 || len(args)-least <= apart*smallest {
+		return
+	}
+	seen := map[string]bool{}
+	for i := len(args) - end; i >= least; i -= apart {
+		if seen[args[i]] {
+			args[i] = strconv.Itoa(100 + i)
+		}
+		seen[args[i]] = true
+	}
+}
+
 // agreed changes what one server takes and the other does not, where that would end the transaction on one side, or say in a script
 // another thing.
 func (g *generator) agreed(args []string, cmd *spec.Command) []string {
+	distinct(cmd.Name, args)
 	if has(args, "STORE") && has(args, "BY") { // the order may be left as it was
 		args = slices.DeleteFunc(args, func(w string) bool { return strings.EqualFold(w, "ALPHA") })
 	}
