@@ -177,3 +177,20 @@ func moveBoth(t *testing.T, c *enginetest.Client, real *enginetest.Peer, from, t
 		}
 	}
 }
+
+// TestWatchedHLL: PFDEBUG's change of the encoding is nothing to those who watch the key; PFADD's is.
+func TestWatchedHLL(t *testing.T) {
+	s := enginetest.New(t, enginetest.Start)
+	c, other := s.Client(), s.Client()
+	for _, tt := range [][2]string{{"PFDEBUG GETREG k", "[1]"}, {"PFDEBUG TODENSE k", "[1]"}, {"PFADD k b", "nil"}} {
+		c.Do("DEL k")
+		c.Do("PFADD k a")
+		c.Do("WATCH k")
+		other.Do(tt[0])
+		c.Do("MULTI")
+		c.Do("PFCOUNT k")
+		if got := c.Do("EXEC"); got != tt[1] {
+			t.Errorf("%s: EXEC answers %s, want %s", tt[0], got, tt[1])
+		}
+	}
+}

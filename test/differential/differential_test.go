@@ -90,6 +90,8 @@ type servers struct {
 	queued [2][]step          // what each connection's transaction has
 	seen   []int              // how often each difference was
 	done   map[string]bool
+	ran    int
+	failed int            // of them, by an error
 	met    map[string]int // how many keys of a type and encoding were compared
 }
 
@@ -139,15 +141,18 @@ func (v *servers) reset(set setting) {
 	v.larder.Journal() // it keeps what is not read
 }
 
-// smallest is how many elements a packed collection has at most when it is to be small.
-const smallest = 4
+// smallest is how many elements a packed collection has at most when it is to be small, longest of how many bytes.
+const (
+	smallest = 4
+	longest  = 20
+)
 
 // setLimits says how big a collection may be that is packed.
 func (v *servers) setLimits(small bool) {
 	l := keyspace.DefaultLimits()
 	if small {
-		l = keyspace.Limits{HashEntries: smallest, HashValueBytes: 20, SetIntSetEntries: smallest, SetEntries: smallest, SetValueBytes: 20,
-			ZSetEntries: smallest, ZSetValueBytes: 20, ListSize: 3, StreamNodeBytes: 100, StreamNodeEntries: 3}
+		l = keyspace.Limits{HashEntries: smallest, HashValueBytes: longest, SetIntSetEntries: smallest, SetEntries: smallest, SetValueBytes: longest,
+			ZSetEntries: smallest, ZSetValueBytes: longest, ListSize: 3, StreamNodeBytes: 100, StreamNodeEntries: 3}
 	}
 	space := v.larder.Engine.Space
 	space.SetLimits(l)
@@ -187,7 +192,10 @@ func (v *servers) run(s step) *mismatch {
 	case slices.Contains([]string{"exec", "discard", "reset"}, strings.ToLower(s.args[0])):
 		v.queued[s.conn] = nil
 	}
-	if len(ours) > 0 && ours[0] != '-' {
+	v.ran++
+	if len(ours) > 0 && ours[0] == '-' {
+		v.failed++
+	} else {
 		v.done[command(s.args)] = true
 	}
 	if same {
@@ -363,7 +371,7 @@ func TestRandomCommands(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("seed %d: %d commands of %d kinds", *seed, total, len(cmds))
+	t.Logf("seed %d: %d commands of %d kinds; with those that compare keys %d were run, %d of them answered an error", *seed, total, len(cmds), v.ran, v.failed)
 	if *count >= enough {
 		v.coverage(cmds)
 	}

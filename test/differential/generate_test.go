@@ -141,6 +141,9 @@ func (g *generator) act(conn int, cmd *spec.Command) act {
 	return a
 }
 
+// mostPlace is beyond the score of every place: 52 bits.
+const mostPlace = "4503599627370496"
+
 // before makes the outcome of ranges by name certain: it is, where all scores are the same. And since 7.2 consumers are made whether there
 // is something for them or not.
 func (g *generator) before(s step, cmd *spec.Command) act {
@@ -153,6 +156,13 @@ func (g *generator) before(s step, cmd *spec.Command) act {
 		return consumers(s, cmd)
 	}
 	keys := keysOf(cmd, s.args)
+	if cmd.Group == spec.Geo && cmd.Name != "geoadd" && len(keys) > 0 { // where a score lies that is no place, nobody knows
+		key := keys[0]
+		if cmd.Name == "geosearchstore" {
+			key = keys[len(keys)-1]
+		}
+		return act{{conn: s.conn, args: []string{"ZREMRANGEBYSCORE", key, "-inf", "(0"}}, {conn: s.conn, args: []string{"ZREMRANGEBYSCORE", key, mostPlace, "inf"}}}
+	}
 	if len(keys) == 0 || !strings.Contains(cmd.Name, "lex") && !has(s.args, "BYLEX") {
 		return nil
 	}
@@ -164,6 +174,10 @@ func (g *generator) before(s step, cmd *spec.Command) act {
 	}
 	distinct("zadd", add)
 	return act{{conn: s.conn, args: []string{"DEL", key}}, {conn: s.conn, args: add}}
+}
+
+func without(words []string, word string) []string {
+	return slices.DeleteFunc(words, func(w string) bool { return strings.EqualFold(w, word) })
 }
 
 // consumers makes those that an XREADGROUP names.
@@ -284,12 +298,16 @@ func distinct(name string, args []string) {
 // agreed changes what one server takes and the other does not, where that would end the transaction on one side, or say in a script
 // another thing.
 func (g *generator) agreed(args []string, cmd *spec.Command) []string {
+	long := func(w string) bool { return len(w) > longest }
+	if givers[cmd.Name][0] > 0 && (len(args) > 2*smallest || slices.ContainsFunc(args, long)) { // 7.2 reckons with what XX keeps out
+		args = without(args, "XX")
+	}
 	distinct(cmd.Name, args)
 	if has(args, "STORE") && has(args, "BY") { // the order may be left as it was
-		args = slices.DeleteFunc(args, func(w string) bool { return strings.EqualFold(w, "ALPHA") })
+		args = without(args, "ALPHA")
 	}
 	if cmd.Name == "lrem" { // 7.2 refuses the lowest of all numbers, which has no opposite
-		args = slices.DeleteFunc(args, func(w string) bool { return w == "-9223372036854775808" })
+		args = without(args, "-9223372036854775808")
 	}
 	switch p := cmd.Parent(); {
 	case g.kind == plain:
