@@ -29,9 +29,9 @@ func Migrate(run func(*spec.Call, *Migration)) *spec.Command {
 		Complex: "This command actually executes a DUMP+DEL in the source instance, and a RESTORE in the target instance. See the pages of these commands for time " +
 			"complexity. Also an O(N) data transfer between the two instances is performed.",
 		Group: spec.Generic, Arity: -6, Flags: spec.Write | spec.MovableKeys, Categories: spec.CatDangerous, Tips: []string{"nondeterministic_output"},
-		Keys: spec.Keys{{Begin: spec.Begin{At: 3}, Find: spec.Find{Step: 1}, Access: access},
-			{Begin: spec.Begin{Keyword: "KEYS", From: -2}, Find: spec.Find{Last: -1, Step: 1}, Access: access | spec.Incomplete}},
-		Locate: migrateKeys, Secrets: migrateSecrets,
+		Keys: spec.Keys{{Begin: spec.Begin{At: 3}, Find: spec.Find{Step: 1}, Access: access, Place: migrateKey},
+			{Begin: spec.Begin{Keyword: "KEYS", From: -2}, Find: spec.Find{Last: -1, Step: 1}, Access: access | spec.Incomplete, Place: migrateKeys}},
+		Secrets: migrateSecrets,
 		History: [][2]string{{"3.0.0", "Added the `COPY` and `REPLACE` options."}, {"3.0.6", "Added the `KEYS` option."}, {"4.0.7", "Added the `AUTH` option."},
 			{"6.0.0", "Added the `AUTH2` option."}},
 		Args: spec.Args(spec.Str("host"), spec.Int("port"), spec.OneOf("key-selector", spec.Key("key"), empty), spec.Int("destination-db"), spec.Int("timeout"),
@@ -48,23 +48,21 @@ func Migrate(run func(*spec.Call, *Migration)) *spec.Command {
 // The options of MIGRATE, which stand from this argument on.
 const migrateOptions = 6
 
-// migrateKeys finds the keys: the third argument or, if that is empty, what stands behind KEYS. A third argument and KEYS are an error that the
-// handler tells; then there is no key.
-func migrateKeys(dst []spec.KeyPos, args [][]byte) ([]spec.KeyPos, error) {
-	first, end := 3, 4
-	if i := keysWord(args); i > 0 {
-		first, end = i+1, len(args)
-		if len(args[3]) > 0 {
-			return dst, nil
-		}
+// migrateKey is where the one key stands: the third argument, unless there is KEYS. A third argument and KEYS are an error that the handler
+// tells; then there is no key.
+func migrateKey(args [][]byte) int {
+	if keysWord(args) > 0 {
+		return 0
 	}
-	for i := first; i < end && i < len(args); i++ {
-		if len(args[i]) > limits.MaxKeyBytes {
-			return dst, spec.ErrLongKey
-		}
-		dst = append(dst, spec.KeyPos{Arg: i, Access: spec.RW | spec.Reads | spec.Deletes})
+	return 3
+}
+
+// migrateKeys is where the keys behind KEYS begin.
+func migrateKeys(args [][]byte) int {
+	if at := keysWord(args); at > 0 && len(args[3]) == 0 {
+		return at + 1
 	}
-	return dst, nil
+	return 0
 }
 
 // keysWord is where KEYS stands, 0 if it does not. A user's name or password may be that word, too.

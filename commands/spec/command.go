@@ -141,9 +141,7 @@ type Command struct {
 	Categories Category // besides those that Flags and Group imply
 	Scope      Scope
 	Keys       Keys
-	// Locate finds the keys of a call where Keys alone would find others (MIGRATE's KEYS); nil: Keys does. What Keys says stays what clients are told.
-	Locate   func(dst []KeyPos, args [][]byte) ([]KeyPos, error)
-	Channels Channels
+	Channels   Channels
 	// DatabaseArgs tells which arguments of a call are numbers of databases, for the ACL; nil: none is.
 	DatabaseArgs  func(args [][]byte) []int
 	EveryDatabase bool // works on all databases, whichever is selected
@@ -194,13 +192,10 @@ func DatabasesAt(indexes ...int) func(args [][]byte) []int {
 // ID is the command's index in its Table: 0 ≤ ID < Table.Len().
 func (c *Command) ID() int { return c.id }
 
-// Positions are the keys of a call, appended to dst: what Locate or else Keys.Positions tells.
+// Positions are the keys of a call, appended to dst: what Keys.Positions tells.
 func (c *Command) Positions(dst []KeyPos, args [][]byte) ([]KeyPos, error) {
 	k := c.oneKey
 	if k == nil || k.Begin.At >= len(args) {
-		if c.Locate != nil {
-			return c.Locate(dst, args)
-		}
 		return c.Keys.Positions(dst, args)
 	}
 	access := k.Access

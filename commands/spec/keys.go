@@ -46,8 +46,8 @@ type KeySpec struct {
 	Notes  string // for people, in COMMAND INFO
 	// Vary tells the access of one call where VariableFlg says that it depends on the arguments; nil: Access.
 	Vary func(args [][]byte) Access
-	// Place tells the index of the first key of a call, 0 if it has none, where Begin does not say all (SORT … STORE, XREADGROUP, whose group can be
-	// named STREAMS); nil: it does.
+	// Place tells the index of the first key of a call, 0 if it has none, where Begin does not say all (SORT … STORE; MIGRATE; XREADGROUP, whose group
+	// can be named STREAMS); nil: it does.
 	Place func(args [][]byte) int
 }
 
@@ -114,7 +114,7 @@ func (k *KeySpec) positions(dst []KeyPos, args [][]byte) ([]KeyPos, error) {
 			last = first + (last-first)/k.Find.Limit
 		}
 	}
-	access := k.Access
+	access := k.Access &^ Incomplete // which is said of the specification
 	if k.Vary != nil {
 		access = k.Vary(args)
 	}

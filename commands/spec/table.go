@@ -47,7 +47,7 @@ func (t *Table) add(decl, parent *Command) (*Command, error) {
 	if err := c.check(); err != nil {
 		return nil, fmt.Errorf("command %q: %w", c.full, err)
 	}
-	if k := c.Keys; c.Locate == nil && len(k) == 1 && k[0].Begin.Keyword == "" && k[0].Begin.At > 0 && !k[0].Find.NumKeys && k[0].Find.Last == 0 && k[0].Access&NotKey == 0 && k[0].Place == nil {
+	if k := c.Keys; len(k) == 1 && k[0].Begin.Keyword == "" && k[0].Begin.At > 0 && !k[0].Find.NumKeys && k[0].Find.Last == 0 && k[0].Access&NotKey == 0 && k[0].Place == nil {
 		c.oneKey = &k[0]
 	}
 	t.all = append(t.all, c)
