@@ -10,7 +10,7 @@ FUZZTIME ?= 30s
 ARGS ?=
 
 # How many random commands `make differential` compares.
-N ?= 500000
+N ?= 1000000
 
 # Everything but what needs binaries or takes long.
 UNIT = $(shell $(GO) list ./... | grep -v '/larder/test/') ./test/bench ./test/differential
@@ -74,7 +74,7 @@ test-faults: build ## long: kill -9 and SIGSTOP of primaries under load, hundred
 	LARDER_BIN=$(CURDIR)/bin $(GO) test -count=1 -p 1 -timeout 6h -v ./test/faults/... -args -out $(CURDIR)/bench/FAULTS.md $(ARGS)
 
 .PHONY: differential
-differential: ## N (500000) random commands, made from the declarations, on larder and redis-server (ARGS="-seed 7")
+differential: ## N (1000000) random commands, made from the declarations, on larder and redis-server (ARGS="-seed 7")
 	$(GO) test -count=1 -timeout 6h -v ./test/differential -args -commands $(N) $(ARGS)
 
 .PHONY: bench
