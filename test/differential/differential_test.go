@@ -4,7 +4,7 @@
 //
 // It is about what commands do: sockets, limits and what a server says of itself are tested elsewhere.
 //
-// Reading order: generate_test.go, arguments_test.go, differential_test.go, compare_test.go, differences_test.go, minimise_test.go.
+// Reading order: generate_test.go, arguments_test.go, certain_test.go, differential_test.go, compare_test.go, differences_test.go, minimise_test.go.
 package differential
 
 import (

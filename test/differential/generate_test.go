@@ -128,89 +128,7 @@ func (g *generator) act(conn int, cmd *spec.Command) act {
 			s.declared = keysOf(cmd, s.args)
 		}
 	}
-	a := g.before(s, cmd)
-	a = append(a, s)
-	switch keys := keysOf(cmd, s.args); {
-	case g.late: // redis-server 7.0.15 keeps what SET gave an expiry that is over until somebody looks
-		a = append(a, step{conn: conn, args: []string{"EXISTS", s.args[min(1, len(s.args)-1)]}})
-	case cmd.Name == "spop" && len(s.args) > 1: // which members are left is chance
-		a = append(a, step{conn: conn, args: []string{"DEL", s.args[1]}})
-	case has(s.args, "STOREDIST") && len(keys) > 0: // sines differ by a bit
-		a = append(a, step{conn: conn, args: append([]string{"DEL"}, keys...)})
-	}
-	return a
-}
-
-// mostPlace is beyond the score of every place: 52 bits.
-const mostPlace = "4503599627370496"
-
-// before makes the outcome of ranges by name certain: it is, where all scores are the same. And since 7.2 consumers are made whether there
-// is something for them or not.
-func (g *generator) before(s step, cmd *spec.Command) act {
-	switch {
-	case cmd.Name == "xsetid" && len(s.args) > 1: // 7.2 looks at what was deleted before
-		return act{{conn: s.conn, args: []string{"DEL", s.args[1]}}, {conn: s.conn, args: []string{"XADD", s.args[1], g.id(), "f1", "x"}}}
-	case strings.HasSuffix(cmd.Name, "claim") && len(s.args) > 3:
-		return act{{conn: s.conn, args: slices.Concat([]string{"XGROUP", "CREATECONSUMER"}, s.args[1:4])}}
-	case cmd.Name == "xreadgroup" && len(s.args) > 3:
-		return consumers(s, cmd)
-	}
-	keys := keysOf(cmd, s.args)
-	if cmd.Group == spec.Geo && cmd.Name != "geoadd" && len(keys) > 0 { // where a score lies that is no place, nobody knows
-		key := keys[0]
-		if cmd.Name == "geosearchstore" {
-			key = keys[len(keys)-1]
-		}
-		return act{{conn: s.conn, args: []string{"ZREMRANGEBYSCORE", key, "-inf", "(0"}}, {conn: s.conn, args: []string{"ZREMRANGEBYSCORE", key, mostPlace, "inf"}}}
-	}
-	if len(keys) == 0 || !strings.Contains(cmd.Name, "lex") && !has(s.args, "BYLEX") {
-		return nil
-	}
-	key := keys[len(keys)-1]
-	score := pick(g, "0", "0", "-1.5", "inf")
-	add := []string{"ZADD", key}
-	for range 1 + g.IntN(9) {
-		add = append(add, score, g.member())
-	}
-	distinct("zadd", add)
-	return act{{conn: s.conn, args: []string{"DEL", key}}, {conn: s.conn, args: add}}
-}
-
-func without(words []string, word string) []string {
-	return slices.DeleteFunc(words, func(w string) bool { return strings.EqualFold(w, word) })
-}
-
-// consumers makes those that an XREADGROUP names.
-func consumers(s step, cmd *spec.Command) (out act) {
-	at := slices.IndexFunc(s.args, func(w string) bool { return strings.EqualFold(w, "GROUP") })
-	if at < 0 || at+2 >= len(s.args) {
-		return nil
-	}
-	for _, key := range keysOf(cmd, s.args) {
-		out = append(out, step{conn: s.conn, args: []string{"XGROUP", "CREATECONSUMER", key, s.args[at+1], s.args[at+2]}})
-	}
-	return out
-}
-
-// has tells whether a word is among some, in any case.
-func has(words []string, word string) bool {
-	return slices.ContainsFunc(words, func(w string) bool { return strings.EqualFold(w, word) })
-}
-
-// keysOf are a call's keys, none if they cannot be told.
-func keysOf(cmd *spec.Command, args []string) (out []string) {
-	words := make([][]byte, len(args))
-	for i, a := range args {
-		words[i] = []byte(a)
-	}
-	at, err := cmd.Positions(nil, words)
-	if err != nil {
-		return nil
-	}
-	for _, k := range at {
-		out = append(out, args[k.Arg])
-	}
-	return out
+	return slices.Concat(g.before(s, cmd), act{s}, g.after(s, cmd))
 }
 
 func (g *generator) transaction() (out []act) {
@@ -276,49 +194,6 @@ func (g *generator) call(cmd *spec.Command) (args []string) {
 	return g.agreed(args, cmd)
 }
 
-// givers are commands that give several members: where the last one stands, counted from the end, how far they are apart, and the least
-// place of one.
-var givers = map[string][3]int{"sadd": {1, 1, 2}, "hset": {2, 2, 2}, "hmset": {2, 2, 2}, "zadd": {1, 2, 3}, "geoadd": {1, 3, 4}}
-
-// distinct makes the members of a call differ if they are many: 7.2 takes their number for how big the collection will be.
-func distinct(name string, args []string) {
-	end, apart, least := givers[name][0], givers[name][1], givers[name][2]
-	if end == 0 || len(args)-least <= apart*smallest {
-		return
-	}
-	seen := map[string]bool{}
-	for i := len(args) - end; i >= least; i -= apart {
-		if seen[args[i]] {
-			args[i] = strconv.Itoa(100 + i)
-		}
-		seen[args[i]] = true
-	}
-}
-
-// agreed changes what one server takes and the other does not, where that would end the transaction on one side, or say in a script
-// another thing.
-func (g *generator) agreed(args []string, cmd *spec.Command) []string {
-	long := func(w string) bool { return len(w) > longest }
-	if givers[cmd.Name][0] > 0 && (len(args) > 2*smallest || slices.ContainsFunc(args, long)) { // 7.2 reckons with what XX keeps out
-		args = without(args, "XX")
-	}
-	distinct(cmd.Name, args)
-	if has(args, "STORE") && has(args, "BY") { // the order may be left as it was
-		args = without(args, "ALPHA")
-	}
-	if cmd.Name == "lrem" { // 7.2 refuses the lowest of all numbers, which has no opposite
-		args = without(args, "-9223372036854775808")
-	}
-	switch p := cmd.Parent(); {
-	case g.kind == plain:
-	case p != nil && p.Name == "command" && len(args) == 3:
-		return append(args, "x") // 7.2
-	case strings.HasSuffix(cmd.Name, "rank") && len(args) > 3:
-		return args[:3] // WITHSCORE
-	}
-	return args
-}
-
 // word writes a word in some case.
 func (g *generator) word(s string) string {
 	if g.one(4) {
@@ -358,15 +233,14 @@ func (g *generator) spoil(args []string, free int, cmd *spec.Command) []string {
 
 // timed: the command takes times.
 func timed(cmd *spec.Command) bool {
-	var has func(args []spec.Arg) bool
-	has = func(args []spec.Arg) bool {
-		return slices.ContainsFunc(args, func(a spec.Arg) bool { return isTime(a.Name) || has(a.Sub) })
+	var takes func(args []spec.Arg) bool
+	takes = func(args []spec.Arg) bool {
+		return slices.ContainsFunc(args, func(a spec.Arg) bool { return isTime(a.Name) || takes(a.Sub) })
 	}
-	return has(cmd.Args)
+	return takes(cmd.Args)
 }
 
-// undrawn: redis-server 7.0.15 does not know the argument; or it takes a time by chance (an ID that XADD makes), or two words that
-// need not agree.
+// undrawn: redis-server 7.0.15 does not know the argument, or it stands for a time that is each server's own (the ID that XADD makes).
 func undrawn(a *spec.Arg) bool {
 	switch a.Token {
 	case "NOVALUES", "NOSCORES", "WITHSCORE", "*":
