@@ -61,11 +61,11 @@ func consumers(s step, keys []string) (out act) {
 	return out
 }
 
-// placesOnly removes what is no place from sorted sets in which places are looked for: nobody knows where it lies. The score of a place has
-// 52 bits.
+// placesOnly removes what is no place from sorted sets in which places are looked for: nobody knows where it lies, as the score of a place has
+// 52 bits; and low scores, which all lie in one place, so that any of them is the nearest.
 func placesOnly(s step, keys []string) (out act) {
 	for _, key := range keys {
-		out = append(out, s.also("ZREMRANGEBYSCORE", key, "-inf", "(0"), s.also("ZREMRANGEBYSCORE", key, "4503599627370496", "inf"))
+		out = append(out, s.also("ZREMRANGEBYSCORE", key, "-inf", "1000000"), s.also("ZREMRANGEBYSCORE", key, "4503599627370496", "inf"))
 	}
 	return out
 }

@@ -122,7 +122,8 @@ const threeInLua = "redis.setresp(3) return redis.pcall(unpack(ARGV))"
 func (g *generator) act(conn int, cmd *spec.Command) act {
 	g.late, g.many = false, 0
 	s := step{conn: conn, args: g.call(cmd)}
-	if g.kind == scripts && !cmd.Is(spec.NoScript) && !cmd.Is(spec.Blocking) && !g.one(10) {
+	viaScript := g.kind == scripts && !g.one(10) || g.kind == transactions && g.one(10)
+	if viaScript && !cmd.Is(spec.NoScript) && !cmd.Is(spec.Blocking) {
 		s.script = pick(g, viaLua...)
 		if g.one(2) {
 			s.declared = keysOf(cmd, s.args)
