@@ -86,14 +86,14 @@ func (m *Manager) followAs(host string, port int, fo *failover) {
 func (m *Manager) followLeft(host string, port int, fo *failover, barrier func(func()), strayed func() bool) *follower {
 	f := m.newFollower(host, port, fo)
 	m.Engine.SetPrimaryAddr(fmt.Sprintf("%s:%d", host, port))
-	s := m.Settings()
+	s, other := m.Settings(), false
 	barrier(func() {
 		set, clear := s.gates(false)
 		m.Engine.SetGateLocked(set|engine.GateReplica, clear)
 		// A primary that becomes a replica keeps its history: perhaps the new primary can go on from it.
 		m.mu.Lock()
 		m.follow = f
-		if strayed != nil && strayed() {
+		if other = strayed != nil && strayed(); other {
 			m.history, m.restored = NewHistory(m.newIDLocked()), false
 		}
 		m.mu.Unlock()
@@ -101,7 +101,9 @@ func (m *Manager) followLeft(host string, port int, fo *failover, barrier func(f
 			m.Journal.Start(m.Journal.End())
 		}
 	})
-	m.cutReplicas()
+	if other {
+		m.cutReplicas() // else they stay until it is known whether their stream goes on: goOn, install
+	}
 	m.failWaiting()
 	m.Engine.FailWaiting()
 	return f
