@@ -56,7 +56,7 @@ func (n *Node) serverCommands() []*spec.Command {
 			Args: spec.Args(spec.Opt(spec.OneOf("abort-selector", spec.Block("save-selector-block", spec.Opt(spec.OneOf("save-selector", spec.Token("NOSAVE"), spec.Token("SAVE"))),
 				spec.Since("7.0.0", spec.Opt(spec.Token("NOW"))), spec.Since("7.0.0", spec.Opt(spec.Token("FORCE")))), spec.Since("7.0.0", spec.Token("ABORT"))))),
 			History: [][2]string{{"7.0.0", "Added the `NOW`, `FORCE` and `ABORT` modifiers."}}, Run: n.shutdownRun},
-		n.debugCommand(), n.memoryCommand(), lolwutCommand(), moduleCommand(),
+		n.debugCommand(), n.memoryCommand(), lolwutCommand(), n.moduleCommand(),
 		{Name: "time", Since: "2.6.0", Doc: "Returns the server time.", Complex: "O(1)", Group: spec.Server, Arity: 1,
 			Flags: spec.Loading | spec.Stale | spec.Fast, Tips: []string{"nondeterministic_output"}, Run: n.timeRun},
 	}

@@ -186,7 +186,8 @@ func TestConfigSet(t *testing.T) {
 	p.want("DEBUG SLEEP 0", debugDeniedReply)
 }
 
-const debugDeniedReply = "-" + debugDenied
+const debugDeniedReply = "-ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it from a local connection, " +
+	"otherwise you need to set this option in the configuration file, and then restart the server."
 
 var updateCompat = flag.Bool("update-compat", false, "rewrite docs/compat.md's table of parameters")
 

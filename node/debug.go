@@ -36,12 +36,18 @@ func (n *Node) debugCommand() *spec.Command {
 		Arity:    -2, Flags: spec.Admin | spec.NoScript | spec.Loading | spec.Stale | spec.Protected, Scope: spec.EachShard, Run: n.debugRun}
 }
 
-const debugDenied = "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it from a local connection, " +
-	"otherwise you need to set this option in the configuration file, and then restart the server."
+// denied answers a command that a parameter has to permit, and does not.
+func (n *Node) denied(c *spec.Call, command, param string) bool {
+	if n.permitted(c, param) {
+		return false
+	}
+	c.Out.Error("ERR " + command + " command not allowed. If the " + param + " option is set to \"local\", you can run it from a local connection, " +
+		"otherwise you need to set this option in the configuration file, and then restart the server.")
+	return true
+}
 
 func (n *Node) debugRun(c *spec.Call) {
-	if !n.permitted(c, "enable-debug-command") {
-		c.Out.Error(debugDenied)
+	if n.denied(c, "DEBUG", "enable-debug-command") {
 		return
 	}
 	name, args := strings.ToLower(string(c.Args[1])), c.Args[2:]

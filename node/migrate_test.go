@@ -58,7 +58,7 @@ func TestMigrate(t *testing.T) {
 		t.Errorf("TTL %s", ttl)
 	}
 	p.want("MIGRATE "+at+" warm 99 5000", "-ERR Target instance replied with error: ERR DB index is out of range")
-	p.want("MIGRATE 127.0.0.1 1 warm 0 5000", "-IOERR error or timeout connecting to the client")
+	p.want("MIGRATE 127.0.0.1 1 warm 0 5000", "-IOERR error or timeout writing to target instance")
 	if got := p.info("migrate_cached_sockets"); got != "1" {
 		t.Errorf("%s sockets are kept", got)
 	}

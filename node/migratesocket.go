@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/larder-cache/larder/base/clock"
@@ -50,7 +51,10 @@ func socketName(m *commands.Migration) string {
 func (g *migrator) send(m *commands.Migration, items []migrated) (there [][]byte, err error) {
 	for try := 0; ; try++ {
 		s, err := g.take(m, try > 0)
-		if err != nil {
+		switch {
+		case errors.Is(err, syscall.ECONNREFUSED):
+			return nil, errMigrateWrite // Redis learns of a refusal when it writes
+		case err != nil:
 			return nil, errMigrateDial
 		}
 		stop := context.AfterFunc(g.ctx, func() { s.nc.Close() })

@@ -101,7 +101,7 @@ var params = []param{
 	{name: "watchdog-period", kind: kindInt, def: "0", max: math.MaxInt32, only: []string{"0"}, hidden: true},
 	{name: "enable-protected-configs", kind: kindEnum, def: "no", enum: []string{"no", "yes", "local"}, immutable: true},
 	{name: "enable-debug-command", kind: kindEnum, def: "no", enum: []string{"no", "yes", "local"}, immutable: true},
-	{name: "enable-module-command", kind: kindEnum, def: "no", enum: []string{"no", "yes", "local"}, immutable: true, inert: "no module can be loaded"},
+	{name: "enable-module-command", kind: kindEnum, def: "no", enum: []string{"no", "yes", "local"}, immutable: true},
 	{name: "enable-debug-assert", kind: kindBool, def: "no", immutable: true, hidden: true, inert: "assertions are a matter of the build"},
 	{name: "debug-context", kind: kindString, def: "", hidden: true, inert: "larder's own tests have no use for it"},
 	{name: "extended-redis-compatibility", kind: kindBool, def: "no", inert: "larder always names itself as Redis does"},
