@@ -32,3 +32,21 @@ func asRedis(t *testing.T, proto string, c *enginetest.Client, real *enginetest.
 		}
 	}
 }
+
+// effect is a command, and what is journaled and which events are told of it, each joined by commas.
+type effect struct{ line, journal, events string }
+
+// check runs the command and returns its reply.
+func (e *effect) check(t *testing.T, s *enginetest.Server, c *enginetest.Client) (reply string) {
+	t.Helper()
+	s.Events = nil
+	s.Journal()
+	reply = c.Do(e.line)
+	if got := strings.Join(s.Journal(), ","); got != e.journal {
+		t.Errorf("%s: journal %q, want %q", e.line, got, e.journal)
+	}
+	if got := strings.Join(s.Events, ","); got != e.events {
+		t.Errorf("%s: events %q, want %q", e.line, got, e.events)
+	}
+	return reply
+}

@@ -36,6 +36,20 @@ func answered(t *testing.T, c *enginetest.Client) string {
 	return enginetest.Show(v)
 }
 
+// wakes has w wait by a command and c do something, none of which may fail, and compares what w is answered then; "" if it waits on.
+func wakes(t *testing.T, w, c *enginetest.Client, wait string, do []string, want string) {
+	t.Helper()
+	blocked(t, w, wait)
+	for _, line := range do {
+		if got := c.Do(line); got[0] == '-' {
+			t.Fatalf("%s: %s", line, got)
+		}
+	}
+	if got := answered(t, w); got != want {
+		t.Errorf("it was answered %q, want %q", got, want)
+	}
+}
+
 // TestBlockingLists: a command waits, another client does something, and what each is answered and what is journaled is as it should be.
 func TestBlockingLists(t *testing.T) {
 	const wrong = "-WRONGTYPE Operation against a key holding the wrong kind of value"
@@ -70,16 +84,7 @@ func TestBlockingLists(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := enginetest.New(t, enginetest.Start)
-			w, c := s.Client(), s.Client()
-			blocked(t, w, tt.wait)
-			for _, line := range tt.do {
-				if got := c.Do(line); got[0] == '-' {
-					t.Fatalf("%s: %s", line, got)
-				}
-			}
-			if got := answered(t, w); got != tt.want {
-				t.Errorf("it was answered %q, want %q", got, tt.want)
-			}
+			wakes(t, s.Client(), s.Client(), tt.wait, tt.do, tt.want)
 			if got := s.Journal(); !slices.Equal(got, tt.journal) {
 				t.Errorf("journaled %q, want %q", got, tt.journal)
 			}

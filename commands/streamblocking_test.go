@@ -64,15 +64,7 @@ func TestBlockingStreams(t *testing.T) {
 			c.Do("XADD s 1-0 a 1")
 			c.Do("XGROUP CREATE s g $ ENTRIESREAD 1")
 			s.Journal()
-			blocked(t, w, tt.wait)
-			for _, line := range tt.do {
-				if got := c.Do(line); got[0] == '-' {
-					t.Fatalf("%s: %s", line, got)
-				}
-			}
-			if got := answered(t, w); got != tt.want {
-				t.Errorf("it was answered %q, want %q", got, tt.want)
-			}
+			wakes(t, w, c, tt.wait, tt.do, tt.want)
 			if got := s.Journal(); tt.journal != nil && !slices.Equal(got, tt.journal) {
 				t.Errorf("journaled %q, want %q", got, tt.journal)
 			}

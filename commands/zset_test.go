@@ -312,7 +312,7 @@ func TestZSetScoresScanned(t *testing.T) {
 func TestZSetsPropagated(t *testing.T) {
 	s := enginetest.New(t, enginetest.Start)
 	c := s.Client()
-	for _, step := range []struct{ line, journal, events string }{
+	for _, step := range []effect{
 		{"ZADD z 1 a 2 b 3 c", "ZADD z 1 a 2 b 3 c", "z zadd 0 z"},
 		{"ZADD z 1 a 2 b 3 c", "", ""},
 		{"ZADD none XX 1 a", "", ""},
@@ -329,14 +329,6 @@ func TestZSetsPropagated(t *testing.T) {
 		{"ZREMRANGEBYSCORE z -inf +inf", "ZREMRANGEBYSCORE z -inf +inf", "z zremrangebyscore 0 z,g del 0 z"},
 		{"ZPOPMAX z", "", ""},
 	} {
-		s.Events = nil
-		s.Journal()
-		c.Do(step.line)
-		if got := strings.Join(s.Journal(), ","); got != step.journal {
-			t.Errorf("%s: journal %q, want %q", step.line, got, step.journal)
-		}
-		if got := strings.Join(s.Events, ","); got != step.events {
-			t.Errorf("%s: events %q, want %q", step.line, got, step.events)
-		}
+		step.check(t, s, c)
 	}
 }

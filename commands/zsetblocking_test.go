@@ -40,16 +40,7 @@ func TestBlockingZSets(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := enginetest.New(t, enginetest.Start)
-			w, c := s.Client(), s.Client()
-			blocked(t, w, tt.wait)
-			for _, line := range tt.do {
-				if got := c.Do(line); got[0] == '-' {
-					t.Fatalf("%s: %s", line, got)
-				}
-			}
-			if got := answered(t, w); got != tt.want {
-				t.Errorf("it was answered %q, want %q", got, tt.want)
-			}
+			wakes(t, s.Client(), s.Client(), tt.wait, tt.do, tt.want)
 			if got := s.Journal(); !slices.Equal(got, tt.journal) {
 				t.Errorf("journaled %q, want %q", got, tt.journal)
 			}

@@ -107,12 +107,11 @@ func readNow(t *testing.T, nc *net.TCPConn, buf []byte) string {
 	return string(buf[:max(n, 0)])
 }
 
-// TestStalledSyncIsCut: a replica that takes nothing of its snapshot, while writers wait for that, is cut soon; they go on.
-func TestStalledSyncIsCut(t *testing.T) {
-	n := start(t)
-	p := n.dial()
+// stallSync sets 500 keys and has a replica ask for them that takes nothing. It returns their value when the snapshot is under way.
+func stallSync(t *testing.T, n *testNode, p *peer) (val string) {
+	t.Helper()
 	p.want("CONFIG SET rdbcompression no", "OK")
-	val := strings.Repeat("v", 60_000)
+	val = strings.Repeat("v", 60_000)
 	for i := range 500 { // more than the sockets' buffers hold
 		p.run("SET", fmt.Sprintf("k%d", i), val)
 	}
@@ -120,6 +119,14 @@ func TestStalledSyncIsCut(t *testing.T) {
 	stalled.want("REPLCONF listening-port 1 capa eof capa psync2", "OK")
 	stalled.send("PSYNC ? -1\r\n")
 	until(t, "the snapshot is under way", func() bool { return n.repl.Snapshotting() })
+	return val
+}
+
+// TestStalledSyncIsCut: a replica that takes nothing of its snapshot, while writers wait for that, is cut soon; they go on.
+func TestStalledSyncIsCut(t *testing.T) {
+	n := start(t)
+	p := n.dial()
+	val := stallSync(t, n, p)
 	for i := range 500 {
 		p.run("SET", fmt.Sprintf("k%d", i), strings.ToUpper(val))
 	}
@@ -519,15 +526,7 @@ func TestRedirect(t *testing.T) {
 func TestShorterTimeoutCutsSync(t *testing.T) {
 	n := start(t, "--repl-timeout", "3600", "--repl-diskless-sync-delay", "0")
 	p := n.dial()
-	p.want("CONFIG SET rdbcompression no", "OK")
-	val := strings.Repeat("v", 60_000)
-	for i := range 500 { // more than the sockets' buffers hold
-		p.run("SET", fmt.Sprintf("k%d", i), val)
-	}
-	stalled := n.dial()
-	stalled.want("REPLCONF listening-port 1 capa eof capa psync2", "OK")
-	stalled.send("PSYNC ? -1\r\n")
-	until(t, "the snapshot is under way", func() bool { return n.repl.Snapshotting() })
+	stallSync(t, n, p)
 	p.want("CONFIG SET repl-timeout 1", "OK")
 	until(t, "the replica is gone", func() bool { return p.info("connected_slaves") == "0" })
 	if log := n.log.String(); !strings.Contains(log, "Disconnecting timedout replica (full sync)") {
