@@ -12,9 +12,10 @@ import (
 // This file keeps memory within its limit, and together: maxmemory with what belongs to it, and active defragmentation.
 
 // notCounted is what of used memory does not count towards maxmemory, as evicting keys makes it more, or cannot make it less: what the journal keeps
-// for slow replicas beyond the backlog, and what only a running snapshot still needs: values, and copies of what was changed.
+// for slow replicas beyond the backlog, what only a running snapshot still needs (values, and copies of what was changed), and output buffers with nothing
+// in them, which are trimmed soon: to tell clients of the keys that were evicted makes these grow.
 func (n *Node) notCounted() int64 {
-	return n.journal.Excess() + n.space.WalkHeld() + n.space.PreImageCopies()
+	return n.journal.Excess() + n.space.WalkHeld() + n.space.PreImageCopies() + n.shared.stats.spare.Load()
 }
 
 // countedMemory is engine.Config's Memory.

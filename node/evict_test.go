@@ -77,6 +77,33 @@ func TestClientBuffersCount(t *testing.T) {
 	until(t, "keys are evicted", func() bool { p.do("PING"); return p.infoInt("evicted_keys") > 0 })
 }
 
+// TestInvalidationsEvictNothing: to tell many clients of evicted keys takes memory, for which no more keys go.
+func TestInvalidationsEvictNothing(t *testing.T) {
+	n := start(t, "--maxmemory-policy", "allkeys-lru", "--maxmemory-eviction-tenacity", "100", "--latency-tracking", "no")
+	p := n.dial()
+	var trackers []*peer
+	for range 10 {
+		c := n.speak(3)
+		c.want("CLIENT TRACKING on", "OK")
+		trackers = append(trackers, c)
+	}
+	pad := strings.Repeat("x", 1000)
+	for i := range 300 {
+		p.want(fmt.Sprintf("SET %d%s x", i, pad), "OK")
+		for _, c := range trackers {
+			c.want(fmt.Sprintf("GET %d%s", i, pad), `"x"`)
+		}
+	}
+	p.want(fmt.Sprintf("CONFIG SET maxmemory %d", n.countedMemory()-40_000), "OK")
+	until(t, "memory is within the limit", func() bool { return p.infoInt("evicted_keys") > 0 && n.countedMemory() <= n.engine.Eviction().Limit })
+	for range 100 { // and stays there
+		p.want("SET another 1", "OK")
+	}
+	if keys := p.infoInt("evicted_keys"); keys < 10 || keys > 50 {
+		t.Errorf("%d keys were evicted to make room of some thirty", keys)
+	}
+}
+
 func TestEvictionParameters(t *testing.T) {
 	n := start(t)
 	p := n.dial()

@@ -23,6 +23,7 @@ type session struct {
 
 	read    int64 // bytes since the last publish
 	counted int64 // bytes of buffers that are in connStats
+	spare   int64 // of them those of an output buffer with nothing in it
 	lastMs  int64 // when anything was last read or written, ms since 1970
 }
 
@@ -193,7 +194,10 @@ const keptOutput = 16 << 10
 func (s *session) account(st *connStats) {
 	read, arguments := s.parser.Begun()
 	s.cl.Account(int64(len(s.in)-min(read, len(s.in))), int64(arguments), int64(cap(s.in)), int64(cap(s.cl.Out.Buf)))
-	n := int64(cap(s.in) + cap(s.cl.Out.Buf))
+	n, spare := int64(cap(s.in)+cap(s.cl.Out.Buf)), int64(0)
+	if len(s.cl.Out.Buf) == 0 {
+		spare = int64(cap(s.cl.Out.Buf))
+	}
 	if s.tls != nil {
 		n += s.tls.memory()
 	}
@@ -201,12 +205,17 @@ func (s *session) account(st *connStats) {
 		st.buffers.Add(n - s.counted)
 		s.counted = n
 	}
+	if spare != s.spare {
+		st.spare.Add(spare - s.spare)
+		s.spare = spare
+	}
 }
 
 // release takes the connection's buffers out of the count.
 func (s *session) release(st *connStats) {
 	st.buffers.Add(-s.counted)
-	s.counted = 0
+	st.spare.Add(-s.spare)
+	s.counted, s.spare = 0, 0
 }
 
 // publish makes CLIENT LIST current. out is how many bytes of replies are about to be written.
