@@ -47,6 +47,7 @@ type Client struct {
 	// Out is the reply buffer. The loop writes it out and empties it.
 	Out resp.Writer
 
+	fed           int // bytes of Out's capacity that came by what was pushed; its own loop's
 	id            int64
 	reg           *registry // nil for one that is in no list
 	conn          Conn

@@ -80,9 +80,20 @@ func (c *Client) takeNow() {
 	c.drainLocked()
 }
 
+// SpareForPushes is how many bytes the output buffer, if nothing is in it, is bigger than the client's own replies made it: what was pushed did. It shrinks when the
+// buffer is given up. For the client's own loop.
+func (c *Client) SpareForPushes() int64 {
+	if c.fed = min(c.fed, cap(c.Out.Buf)); len(c.Out.Buf) > 0 {
+		return 0
+	}
+	return int64(c.fed)
+}
+
 func (c *Client) drainLocked() {
 	f := &c.feed
+	before := cap(c.Out.Buf)
 	c.Out.Buf = append(c.Out.Buf, f.buf...)
+	c.fed += cap(c.Out.Buf) - before
 	if f.buf = f.buf[:0]; cap(f.buf) > keptFeed {
 		f.buf = nil
 	}

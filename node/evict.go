@@ -12,8 +12,8 @@ import (
 // This file keeps memory within its limit, and together: maxmemory with what belongs to it, and active defragmentation.
 
 // notCounted is what of used memory does not count towards maxmemory, as evicting keys makes it more, or cannot make it less: what the journal keeps
-// for slow replicas beyond the backlog, what only a running snapshot still needs (values, and copies of what was changed), and output buffers with nothing
-// in them, which are trimmed soon: to tell clients of the keys that were evicted makes these grow.
+// for slow replicas beyond the backlog, what only a running snapshot still needs (values, and copies of what was changed), and what empty output buffers
+// grew for pushes, until they are trimmed: clients are told of the keys that were evicted.
 func (n *Node) notCounted() int64 {
 	return n.journal.Excess() + n.space.WalkHeld() + n.space.PreImageCopies() + n.shared.stats.spare.Load()
 }

@@ -77,7 +77,7 @@ type connStats struct {
 	received, rejected atomic.Int64
 	bytesIn, bytesOut  atomic.Int64
 	buffers            atomic.Int64 // bytes in connections' own buffers
-	spare              atomic.Int64 // of them those of output buffers with nothing in them
+	spare              atomic.Int64 // of them those of empty output buffers that grew for what was pushed
 	queryLimit         atomic.Int64 // connections that were ended for what they sent
 	outputLimit        atomic.Int64 // and for what they did not read
 	reads, writes      atomic.Int64 // of sockets

@@ -23,7 +23,7 @@ type session struct {
 
 	read    int64 // bytes since the last publish
 	counted int64 // bytes of buffers that are in connStats
-	spare   int64 // of them those of an output buffer with nothing in it
+	spare   int64 // of them those of an empty output buffer that grew for what was pushed
 	lastMs  int64 // when anything was last read or written, ms since 1970
 }
 
@@ -194,10 +194,7 @@ const keptOutput = 16 << 10
 func (s *session) account(st *connStats) {
 	read, arguments := s.parser.Begun()
 	s.cl.Account(int64(len(s.in)-min(read, len(s.in))), int64(arguments), int64(cap(s.in)), int64(cap(s.cl.Out.Buf)))
-	n, spare := int64(cap(s.in)+cap(s.cl.Out.Buf)), int64(0)
-	if len(s.cl.Out.Buf) == 0 {
-		spare = int64(cap(s.cl.Out.Buf))
-	}
+	n, spare := int64(cap(s.in)+cap(s.cl.Out.Buf)), s.cl.SpareForPushes()
 	if s.tls != nil {
 		n += s.tls.memory()
 	}
