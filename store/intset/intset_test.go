@@ -2,6 +2,7 @@ package intset
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"math"
 	"math/rand/v2"
@@ -36,58 +37,91 @@ func edge(r *rand.Rand) int64 {
 	return edges[r.IntN(1+r.IntN(len(edges)))] + int64(r.IntN(5)) - 2
 }
 
-// TestTwin does random things beside a sorted slice; what lies behind the capacity must stay.
+// twin is a set beside a sorted slice; it lies in a bigger buffer whose bytes behind the capacity must stay as they are.
+type twin struct {
+	tb    testing.TB
+	is    []byte
+	all   []int64
+	width int
+	room  []byte
+}
+
+const guards = 16
+
+func newTwin(tb testing.TB, capacity int) *twin {
+	room := bytes.Repeat([]byte{0xA5}, max(capacity, HeaderBytes)+guards)
+	return &twin{tb: tb, is: Init(room[: 0 : len(room)-guards]), width: width16, room: room}
+}
+
+// step finds n, and adds or removes it.
+func (w *twin) step(n int64, add bool) {
+	i, has := slices.BinarySearch(w.all, n)
+	if at, found := Find(w.is, n); at != i || found != has || Has(w.is, n) != has {
+		w.tb.Fatalf("Find(%d): %d %v, want %d %v", n, at, found, i, has)
+	}
+	var did bool
+	if !add {
+		if w.is, did = Remove(w.is, n); did != has {
+			w.tb.Fatalf("Remove(%d): %v", n, did)
+		}
+		if did {
+			w.all = slices.Delete(w.all, i, i+1)
+		}
+		return
+	}
+	want := BytesWith(w.is, n)
+	if w.is, did = Add(w.is, n); did == has || did && len(w.is) != want {
+		w.tb.Fatalf("Add(%d): %v, %d bytes, want %d", n, did, len(w.is), want)
+	}
+	if did {
+		w.all, w.width = slices.Insert(w.all, i, n), max(w.width, WidthOf(n))
+	}
+}
+
+// check compares the two.
+func (w *twin) check(rnd func() uint64) {
+	w.tb.Helper()
+	is, all := w.is, w.all
+	if Len(is) != len(all) || Width(is) != w.width || len(is) != HeaderBytes+len(all)*w.width || Validate(is) != (len(all) > 0) {
+		w.tb.Fatalf("%x is not %d", is, all)
+	}
+	for i, n := range all {
+		if At(is, i) != n {
+			w.tb.Fatalf("member %d is %d, want %d", i, At(is, i), n)
+		}
+	}
+	if len(all) > 0 && !slices.Contains(all, Random(is, rnd)) {
+		w.tb.Fatal("a random member is none")
+	}
+	if !bytes.Equal(w.room[len(w.room)-guards:], bytes.Repeat([]byte{0xA5}, guards)) {
+		w.tb.Fatal("written behind the capacity")
+	}
+}
+
+// TestTwin does random things.
 func TestTwin(t *testing.T) {
 	for seed := range uint64(100) {
 		r := rand.New(rand.NewPCG(seed, 2))
-		room := bytes.Repeat([]byte{0xA5}, 100)
-		is := Init(room[:0:84])
-		var all []int64
-		width := width16
+		w := newTwin(t, 84)
 		for range 200 {
-			n := edge(r)
-			i, has := slices.BinarySearch(all, n)
-			if at, found := Find(is, n); at != i || found != has || Has(is, n) != has {
-				t.Fatalf("seed %d: Find(%d): %d %v, want %d %v", seed, n, at, found, i, has)
-			}
-			var did bool
-			if r.IntN(5) < 3 {
-				want := BytesWith(is, n)
-				if is, did = Add(is, n); did == has || did && len(is) != want {
-					t.Fatalf("seed %d: Add(%d): %v, %d bytes, want %d", seed, n, did, len(is), want)
-				}
-				if did {
-					all, width = slices.Insert(all, i, n), max(width, WidthOf(n))
-				}
-			} else {
-				if is, did = Remove(is, n); did != has {
-					t.Fatalf("seed %d: Remove(%d): %v", seed, n, did)
-				}
-				if did {
-					all = slices.Delete(all, i, i+1)
-				}
-			}
-			compare(t, is, all, width, r)
-		}
-		if !bytes.Equal(room[84:], bytes.Repeat([]byte{0xA5}, 16)) {
-			t.Fatal("written behind the capacity")
+			w.step(edge(r), r.IntN(5) < 3)
+			w.check(r.Uint64)
 		}
 	}
 }
 
-func compare(t *testing.T, is []byte, all []int64, width int, r *rand.Rand) {
-	t.Helper()
-	if Len(is) != len(all) || Width(is) != width || len(is) != HeaderBytes+len(all)*width || Validate(is) != (len(all) > 0) {
-		t.Fatalf("%x is not %d", is, all)
-	}
-	for i, n := range all {
-		if At(is, i) != n {
-			t.Fatalf("member %d is %d, want %d", i, At(is, i), n)
+// FuzzOps lets the fuzzer choose the operations: a byte for what and how far to shift, two for the number.
+func FuzzOps(f *testing.F) {
+	f.Add([]byte("\x01\x05\x00\x03\xff\xff\x21\x00\x80\x61\x00\x80\x60\x00\x80\x00\x05\x00"), uint16(20))
+	f.Add([]byte("\x7f\xff\xff\x7e\xff\xff\x41\x01\x00\x01\x01\x00\x01\x01\x00"), uint16(300))
+	f.Fuzz(func(t *testing.T, in []byte, capacity uint16) {
+		w, n := newTwin(t, int(capacity)), uint64(0)
+		for ; len(in) >= 3; in = in[3:] {
+			shift := in[0] >> 1 & 63
+			w.step(int64(int16(binary.LittleEndian.Uint16(in[1:])))<<shift, in[0]&1 != 0)
+			w.check(func() uint64 { n += 0x9e3779b97f4a7c15; return n })
 		}
-	}
-	if len(all) > 0 && !slices.Contains(all, Random(is, r.Uint64)) {
-		t.Fatal("a random member is none")
-	}
+	})
 }
 
 // TestRandom: every member has its chance.
