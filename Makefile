@@ -102,8 +102,8 @@ fuzz: ## runs each fuzz target for FUZZTIME (30s)
 	done
 
 .PHONY: fuzz-long
-fuzz-long: ## runs each fuzz target for ten minutes
-	$(MAKE) fuzz FUZZTIME=10m
+fuzz-long: FUZZTIME = 1h
+fuzz-long: fuzz ## long: runs each fuzz target for an hour (FUZZTIME=10m: for ten minutes)
 
 .PHONY: clean
 clean: ## removes what was built
