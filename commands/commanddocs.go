@@ -30,6 +30,13 @@ func (f *fields) text(name, text string) {
 	}
 }
 
+// words writes a name and words, if there are any.
+func (f *fields) words(name string, words []string) {
+	if len(words) > 0 {
+		replyWords(f.name(name), words)
+	}
+}
+
 func (f *fields) end() { f.w.SetMap(f.mark, f.n) }
 
 // replyDocs answers a command's documentation.
@@ -46,10 +53,7 @@ func replyDocs(w *resp.Writer, cmd *spec.Command) {
 	if cmd.Internal {
 		flags = append(flags, "syscmd")
 	}
-	if len(flags) > 0 {
-		f.name("doc_flags")
-		replyWords(w, flags)
-	}
+	f.words("doc_flags", flags)
 	f.text("deprecated_since", cmd.Deprecated)
 	f.text("replaced_by", cmd.Instead)
 	if len(cmd.History) > 0 {
@@ -109,10 +113,7 @@ func replyArg(w *resp.Writer, a *spec.Arg) {
 	if a.MultipleToken {
 		flags = append(flags, "multiple_token")
 	}
-	if len(flags) > 0 {
-		f.name("flags")
-		replyWords(w, flags)
-	}
+	f.words("flags", flags)
 	if group {
 		f.name("arguments")
 		replyArgs(w, a.Sub)

@@ -83,13 +83,8 @@ func claimInt(c *spec.Call, arg []byte, msg string) (int64, bool) {
 }
 
 func xclaimRun(c *spec.Call) {
-	s, ok := streamToRead(c)
+	s, g, ok := groupToRead(c)
 	if !ok {
-		return
-	}
-	g := s.Group(c.Args[2])
-	if g == nil {
-		noKeyOrGroup(c)
 		return
 	}
 	var o claim
@@ -213,13 +208,8 @@ func xautoclaimRun(c *spec.Call) {
 	if !o.parse(c) {
 		return
 	}
-	s, ok := streamToRead(c)
+	s, g, ok := groupToRead(c)
 	if !ok {
-		return
-	}
-	g := s.Group(c.Args[2])
-	if g == nil {
-		noKeyOrGroup(c)
 		return
 	}
 	c.Engine.NoPropagate() // what is claimed is told entry by entry

@@ -49,6 +49,18 @@ func noKeyOrGroup(c *spec.Call) {
 	c.Out.Error("NOGROUP No such key '" + string(cString(c.Args[1])) + "' or consumer group '" + string(cString(c.Args[2])) + "'")
 }
 
+// groupToRead is the stream of the call's first key and its group that the call's second word names; false after it has answered an error.
+func groupToRead(c *spec.Call) (s *collection.Stream, g *collection.StreamGroup, ok bool) {
+	if s, ok = streamToRead(c); !ok {
+		return nil, nil, false
+	}
+	if g = s.Group(c.Args[2]); g == nil {
+		noKeyOrGroup(c)
+		return nil, nil, false
+	}
+	return s, g, true
+}
+
 // groupOptions reads XGROUP's arguments from the sixth on; false after it has answered an error.
 func groupOptions(c *spec.Call, mayCreate bool) (makeStream bool, entriesRead int64, ok bool) {
 	entriesRead = collection.UnknownEntries

@@ -96,14 +96,11 @@ func xpendingRun(c *spec.Call) {
 	if !summary && !r.parse(c) {
 		return
 	}
-	s, ok := streamToRead(c)
+	_, g, ok := groupToRead(c)
 	if !ok {
 		return
 	}
-	g := s.Group(c.Args[2])
 	switch {
-	case g == nil:
-		noKeyOrGroup(c)
 	case summary:
 		pendingSummary(c, g)
 	case r.consumer == nil:
