@@ -35,18 +35,6 @@ func controlFD(c syscall.RawConn, fn func(fd int) error) error {
 	return err
 }
 
-// sendNow writes what a socket takes without waiting, and returns how many bytes that was.
-func sendNow(raw syscall.RawConn, b []byte) (n int) {
-	// The function always says that it is done, so Write never waits for room.
-	if err := raw.Write(func(fd uintptr) bool {
-		n, _ = unix.Write(int(fd), b)
-		return true
-	}); err != nil {
-		return 0
-	}
-	return max(n, 0)
-}
-
 // maxFiles is how many descriptors the process may have.
 func maxFiles() (int64, bool) {
 	var r unix.Rlimit

@@ -6,10 +6,10 @@ import (
 	"net"
 	"slices"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/larder-cache/larder/base/limits"
+	"github.com/larder-cache/larder/replication"
 )
 
 // tlsConn is a client's connection behind TLS. What is below crypto/tls changes with who has the connection: while hands are
@@ -118,8 +118,8 @@ func (t *tlsSide) memory() int64 { return limits.TLSConnBytes + int64(t.room) + 
 type tlsFeed struct {
 	*tls.Conn
 	nc      net.Conn
-	raw     syscall.RawConn
-	sending sync.Mutex // held by whoever sends, until tail is empty
+	push    func(b []byte) int // replication.PushTo
+	sending sync.Mutex         // held by whoever sends, until tail is empty
 	gone    func()
 
 	mu   sync.Mutex
@@ -128,15 +128,11 @@ type tlsFeed struct {
 
 // newTLSFeed lets a connection go on over nc, which nobody else uses. gone is called at its end.
 func newTLSFeed(tc *tlsConn, nc net.Conn, gone func()) (*tlsFeed, error) {
-	sc, ok := nc.(syscall.Conn)
-	if !ok {
+	push := replication.PushTo(nc)
+	if push == nil {
 		return nil, errors.New("node: not a socket")
 	}
-	raw, err := sc.SyscallConn()
-	if err != nil {
-		return nil, err
-	}
-	f := &tlsFeed{Conn: tc.Conn, nc: nc, raw: raw, gone: sync.OnceFunc(gone)}
+	f := &tlsFeed{Conn: tc.Conn, nc: nc, push: push, gone: sync.OnceFunc(gone)}
 	tc.pipe.Conn, tc.pipe.in, tc.pipe.out = nc, nc, (*feedTail)(f)
 	return f, nil
 }
@@ -185,7 +181,7 @@ func (f *tlsFeed) Push(b []byte) int {
 		return 0
 	}
 	f.mu.Lock()
-	f.tail = f.tail[:copy(f.tail, f.tail[sendNow(f.raw, f.tail):])]
+	f.tail = f.tail[:copy(f.tail, f.tail[f.push(f.tail):])]
 	rest := len(f.tail)
 	f.mu.Unlock()
 	if rest == 0 {

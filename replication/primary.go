@@ -76,8 +76,9 @@ func (r *replica) host() string {
 // errNotReady: a replica whose own link is down has no stream to pass on.
 var errNotReady = errors.New("NOMASTERLINK Can't SYNC while not connected with my master")
 
-// goOn lets a replica go on where it was, if it can.
-func (m *Manager) goOn(r *replica, id string, offset int64) (h History, ok bool, err error) {
+// atInstant runs fn while nothing is written, for streams that begin at this point of the journal: readers of it may be behind by limit
+// bytes. m.mu is held.
+func (m *Manager) atInstant(fn func(limit int64) error) (err error) {
 	m.Barrier(func() {
 		if m.notReady() {
 			err = errNotReady
@@ -88,18 +89,27 @@ func (m *Manager) goOn(r *replica, id string, offset int64) (h History, ok bool,
 		limit := s.replicaLimit()
 		m.mu.Lock()
 		defer m.mu.Unlock()
+		err = fn(limit)
+	})
+	return err
+}
+
+// goOn lets a replica go on where it was, if it can.
+func (m *Manager) goOn(r *replica, id string, offset int64) (h History, ok bool, err error) {
+	err = m.atInstant(func(limit int64) (err error) {
 		h = m.history
 		from, end := m.Journal.Range()
 		if ok = h.CanContinue(id, offset, from, end); ok {
 			r.reader, err = m.Journal.Reader(offset-1, limit)
 			r.ack = offset - 1
 			m.counts.PartialOK++
-			return
+			return err
 		}
 		m.counts.Full++
 		if id != "?" {
 			m.counts.PartialErr++
 		}
+		return nil
 	})
 	return h, ok, err
 }
@@ -325,7 +335,7 @@ func (r *replica) linger(ctx context.Context) {
 
 // feed sends the stream until the replica is cut or ctx ends. While the replica's socket takes it, the loops send themselves.
 func (r *replica) feed(ctx context.Context, rd *journal.Reader) error {
-	rd.Push(r.m.counted(pushTo(r.conn)))
+	rd.Push(r.m.counted(PushTo(r.conn)))
 	buf := make([]byte, 0, 64<<10)
 	for {
 		out, err := rd.Next(ctx, buf)

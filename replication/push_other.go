@@ -4,8 +4,8 @@ package replication
 
 import "net"
 
-// pushTo: everything is sent in the ordinary way.
-func pushTo(net.Conn) func(b []byte) int { return nil }
+// PushTo: everything is sent in the ordinary way.
+func PushTo(net.Conn) func(b []byte) int { return nil }
 
 // delaySmall does nothing here.
 func delaySmall(net.Conn) {}

@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pushTo sends on a connection without ever waiting; nil if it is no socket. How many bytes were sent is returned; an error
+// PushTo sends on a connection without ever waiting; nil if it is no socket. How many bytes were sent is returned; an error
 // shows when the rest is sent in the ordinary way.
-func pushTo(c net.Conn) func(b []byte) int {
+func PushTo(c net.Conn) func(b []byte) int {
 	if p, ok := c.(interface{ Push(b []byte) int }); ok {
 		return p.Push // TLS: the bytes can't go past it
 	}
