@@ -160,12 +160,12 @@ func TestFlushAllEndsFullSync(t *testing.T) {
 
 // TestReplicasShareASnapshot: those that come within repl-diskless-sync-delay, or until they are enough, get the same one.
 func TestReplicasShareASnapshot(t *testing.T) {
-	for name, args := range map[string][]string{
-		"enough of them": {"--repl-diskless-sync-delay", "1000", "--repl-diskless-sync-max-replicas", "3"},
-		"the delay":      {"--repl-diskless-sync-delay", "2"},
+	for name, tt := range map[string]struct{ most, over string }{
+		"enough of them": {"3", ""},
+		"the delay":      {"0", "CONFIG SET repl-diskless-sync-delay 0"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			primary := start(t, args...)
+			primary := start(t, "--repl-diskless-sync-delay", "1000", "--repl-diskless-sync-max-replicas", tt.most)
 			fill(t, primary, 2000)
 			// They share what they can all read: a redis-server 7.0 needs another version of the file than these.
 			replicas := []server{start(t), start(t), start(t)}
@@ -173,10 +173,11 @@ func TestReplicasShareASnapshot(t *testing.T) {
 				follow(r, primary)
 			}
 			p := primary.dial()
-			until(t, "one waits", func() bool {
-				return strings.Contains(p.info("slave0"), "state=wait_bgsave") || p.info("sync_full") == "3"
-			})
 			stop := load(t, primary, 1)
+			if tt.over != "" {
+				until(t, "all wait", func() bool { return strings.Count(p.do("INFO replication"), "state=wait_bgsave") == len(replicas) })
+				p.want(tt.over, "OK") // as when it has passed
+			}
 			for _, r := range replicas {
 				linked(t, r)
 			}

@@ -654,7 +654,7 @@ func TestTLSReplication(t *testing.T) {
 		}
 		stop()
 		w.want("SET last 1", "OK")
-		w.want("WAIT 1 20000", "1")
+		w.want("WAIT 1 0", "1")
 		caughtUp(t, primary, replica)
 		same(t, primary, replica)
 		if got := w.info("slave0"); !strings.Contains(got, "port="+replica.cfg.Get("tls-port")+",state=online") {

@@ -150,13 +150,8 @@ func (t *transfer) wait() error {
 	stop := t.keepAlive()
 	defer stop()
 	if t.kind.marked {
-		delay := m.Clock.NewTimer(max(m.Settings().DisklessDelay-m.Clock.Now().Sub(t.since), 0))
-		defer delay.Stop()
-		select {
-		case <-delay.C():
-		case <-t.crowded:
-		case <-t.ctx.Done():
-			return t.ctx.Err()
+		if err := t.gather(); err != nil {
+			return err
 		}
 	}
 	select {
@@ -164,6 +159,27 @@ func (t *transfer) wait() error {
 		return nil
 	case <-t.ctx.Done():
 		return t.ctx.Err()
+	}
+}
+
+// gather returns when the first replica has waited repl-diskless-sync-delay, which may be changed meanwhile, or when enough have come.
+func (t *transfer) gather() error {
+	m := t.m
+	for {
+		left := m.Settings().DisklessDelay - m.Clock.Now().Sub(t.since)
+		if left <= 0 {
+			return nil
+		}
+		look := m.Clock.NewTimer(min(left, limits.ReplicaAckEvery))
+		select {
+		case <-look.C():
+		case <-t.crowded:
+			look.Stop()
+			return nil
+		case <-t.ctx.Done():
+			look.Stop()
+			return t.ctx.Err()
+		}
 	}
 }
 
@@ -223,16 +239,7 @@ func (t *transfer) make() error {
 // begin fixes what the snapshot shows and where the streams begin.
 func (t *transfer) begin() (snap Snapshot, h History, offset int64, err error) {
 	m := t.m
-	m.Barrier(func() {
-		if m.notReady() {
-			err = errNotReady
-			return
-		}
-		m.keepJournal()
-		s := m.Settings()
-		limit := s.replicaLimit()
-		m.mu.Lock()
-		defer m.mu.Unlock()
+	err = m.atInstant(func(limit int64) (err error) {
 		t.begun = true
 		delete(m.pending, t.kind)
 		m.making = t
@@ -243,11 +250,12 @@ func (t *transfer) begin() (snap Snapshot, h History, offset int64, err error) {
 		}
 		for _, r := range t.replicas {
 			if r.reader, err = m.Journal.Reader(offset, limit); err != nil {
-				return
+				return err
 			}
 			r.ack = offset
 		}
 		snap, err = m.Data.Begin(t.kind.form.Version)
+		return err
 	})
 	return snap, h, offset, err
 }
