@@ -7,6 +7,7 @@ import (
 
 	"github.com/larder-cache/larder/base/limits"
 	"github.com/larder-cache/larder/commands/spec"
+	"github.com/larder-cache/larder/wire/resp"
 )
 
 func monitorCommand() *spec.Command {
@@ -81,24 +82,7 @@ func appendMonitorLine(b []byte, micros int64, r *ran) []byte {
 	}
 	b = append(append(b, addr...), ']')
 	for _, a := range shown(r.cmd, r.args) {
-		b = appendQuoted(append(b, ' '), a)
+		b = resp.AppendQuoted(append(b, ' '), a)
 	}
 	return append(b, "\r\n"...)
-}
-
-// appendQuoted writes a word as redis-cli can read it again.
-func appendQuoted(b, word []byte) []byte {
-	const hex = "0123456789abcdef"
-	b = append(b, '"')
-	for _, ch := range word {
-		switch i := strings.IndexByte("\n\r\t\a\b\\\"", ch); {
-		case i >= 0:
-			b = append(b, '\\', "nrtab\\\""[i])
-		case ch < ' ' || ch > '~':
-			b = append(b, '\\', 'x', hex[ch>>4], hex[ch&15])
-		default:
-			b = append(b, ch)
-		}
-	}
-	return append(b, '"')
 }

@@ -37,11 +37,12 @@ const (
 	concatHelper helper = iota
 	lengthHelper
 	minusHelper
-	helpers // how many there are
+	lineHelper // begins a line of a script that is debugged (debugstops.go)
+	helpers    // how many there are
 )
 
 // helperNames are the local variables that the helpers are in; no script can write these names.
-var helperNames = [helpers]string{" concat", " length", " minus"}
+var helperNames = [helpers]string{" concat", " length", " minus", " line"}
 
 // chunk is a compiled chunk. Its function takes the helpers that are used, in their order, and returns the chunk's own function; if none
 // is, it is the chunk's own function.
@@ -51,8 +52,8 @@ type chunk struct {
 	sites sites
 }
 
-// compileChunk parses, checks, rewrites and compiles a chunk.
-func compileChunk(name, source string) (*chunk, error) {
+// compileChunk parses, checks, rewrites and compiles a chunk. With stops it calls lineHelper at each line.
+func compileChunk(name, source string, stops bool) (*chunk, error) {
 	if len(source) > limits.MaxScriptBytes {
 		return nil, fmt.Errorf("%s:1: chunk is too long", name)
 	}
@@ -66,8 +67,8 @@ func compileChunk(name, source string) (*chunk, error) {
 	if err != nil {
 		return nil, syntaxError(name, source, err)
 	}
-	w := rewriter{sites: sites{}}
-	w.chunk(stmts)
+	w := rewriter{sites: sites{}, stops: stops}
+	stmts = w.chunk(stmts)
 	if w.err != "" {
 		return nil, fmt.Errorf("%s:%d: %s", name, w.line, w.err)
 	}
@@ -79,6 +80,11 @@ func compileChunk(name, source string) (*chunk, error) {
 	}
 	if c.proto, err = compileAST(wrap(stmts, c.uses), name); err != nil {
 		return nil, syntaxError(name, source, err)
+	}
+	for _, p := range ownFunction(c) {
+		if len(p.DbgLocals) > 0 && p.IsVarArg&lua.VarArgHasArg != 0 {
+			p.DbgLocals[0].Name = "(*temporary)" // the debugger has no arg to show
+		}
 	}
 	for _, p := range append([]*lua.FunctionProto{c.proto}, ownFunction(c)...) {
 		p.IsVarArg &^= lua.VarArgNeedsArg // a chunk has no arg in Lua 5.1, and the table is dear
@@ -159,6 +165,7 @@ const maxNear = 80
 type rewriter struct {
 	sites sites
 	uses  [helpers]bool
+	stops bool // calls of lineHelper are wanted
 	err   string
 	line  int
 
@@ -214,9 +221,13 @@ func (w *rewriter) tooDeep(d depth, line int) bool {
 	return w.err != ""
 }
 
-func (w *rewriter) chunk(stmts []ast.Stmt) {
+func (w *rewriter) chunk(stmts []ast.Stmt) []ast.Stmt {
 	w.fn = &fnScope{}
 	w.block(stmts, depth{})
+	if w.stops {
+		return w.chunkStops(stmts)
+	}
+	return stmts
 }
 
 func (w *rewriter) block(stmts []ast.Stmt, d depth, names ...string) {
@@ -269,6 +280,9 @@ func (w *rewriter) stmt(s ast.Stmt, d depth) {
 	case *ast.ReturnStmt:
 		w.exprs(s.Exprs, d)
 	}
+	if w.stops {
+		w.loopStops(s)
+	}
 }
 
 func (w *rewriter) localAssign(s *ast.LocalAssignStmt, d depth) {
@@ -292,10 +306,16 @@ func (w *rewriter) ifStmt(s *ast.IfStmt, d depth) {
 			if !w.tooDeep(d.left(), elseif.Line()) {
 				w.ifStmt(elseif, d.left())
 			}
+			if w.stops {
+				w.ifStops(s)
+			}
 			return
 		}
 	}
 	w.block(s.Else, d.in())
+	if w.stops {
+		w.ifStops(s)
+	}
 }
 
 func (w *rewriter) funcDef(s *ast.FuncDefStmt, d depth) {
@@ -314,6 +334,9 @@ func (w *rewriter) function(f *ast.FunctionExpr, d depth, more ...string) {
 	w.fn = &fnScope{outer: w.fn}
 	w.block(f.Stmts, d.in(), append(more, f.ParList.Names...)...)
 	w.fn = w.fn.outer
+	if w.stops {
+		w.functionStops(f)
+	}
 }
 
 func (w *rewriter) exprs(list []ast.Expr, d depth) {

@@ -64,7 +64,7 @@ func TestSyntaxOfSound(t *testing.T) {
 		"function a.b.c:d(x, y, ...) return ... end", "local goto_ = 1", "while a do local f = function() for i = 1, 2 do break end end break end", "a, b.c, d[1] = 1, 2", "return {1, a = 2, [3] = 4; 5, function() end}", "return -a ^ b .. c == d and not e or #f",
 		"x = [==[ ]] ]=] ]==] --[=[ ]] ]=] y = 1", "x = 'a\\\nb\\065\\z'", "x = 0xAF + 1e-5 + .5 + 5.", "(f or g)(1):h().i = 3", "-- comment",
 	} {
-		if _, err := compileChunk("c", source); err != nil {
+		if _, err := compileChunk("c", source, false); err != nil {
 			t.Errorf("%q: %v", source, err)
 		}
 	}

@@ -66,11 +66,10 @@ var redisLibrary = map[string]libFunc{
 	"status_reply": redisStatusReply, "set_repl": redisSetRepl, "acl_check_cmd": redisMayRun,
 }
 
-// evalLibrary are functions of EVAL only. There is no debugger, so that breakpoint stops nowhere and debug prints nothing, as
-// outside of a debugging session.
+// evalLibrary are functions of EVAL only.
 var evalLibrary = map[string]libFunc{
-	"breakpoint":         func(a args) int { return a.push(lua.LFalse) },
-	"debug":              func(args) int { return 0 },
+	"breakpoint":         redisBreakpoint,
+	"debug":              redisDebug,
 	"replicate_commands": func(a args) int { return a.push(lua.LTrue) },
 }
 
@@ -92,7 +91,10 @@ func (vm *VM) errorTable(text string) *lua.LTable {
 const counted = "ignore_error_stats_update"
 
 // apiError is an error of a redis.* function itself.
-func (a args) apiError(text string) *lua.LTable { return a.vm.errorTable("ERR " + text) }
+func (a args) apiError(text string) *lua.LTable {
+	a.vm.debug.failed(text)
+	return a.vm.errorTable("ERR " + text)
+}
 
 // words makes the arguments of a command; nil after it has raised, or returned, why they are none.
 func commandArgs(a args) ([][]byte, *lua.LTable) {
@@ -133,7 +135,9 @@ func command(a args, raise bool) int {
 	if a.vm.host == nil {
 		return a.giveError(a.apiError("redis.call/pcall can only be called inside a script invocation"), raise)
 	}
+	a.vm.debug.called(words)
 	reply := a.vm.host.Call(words)
+	a.vm.debug.answered(reply)
 	a.vm.charge(a.L, len(reply))
 	v := a.vm.reply(reply)
 	if t, ok := v.(*lua.LTable); ok && len(reply) > 0 && reply[0] == '-' {

@@ -44,7 +44,8 @@ func (vm *VM) strict(t *lua.LTable) {
 // openLibraries makes the globals.
 func (vm *VM) openLibraries() {
 	vm.readonly = vm.fn("", func(a args) int { a.fail(readonlyText); return 0 })
-	vm.helpers = [helpers]*lua.LFunction{concatHelper: vm.fn("", libConcat), lengthHelper: vm.fn("", libLength), minusHelper: vm.fn("", libMinus)}
+	vm.helpers = [helpers]*lua.LFunction{concatHelper: vm.fn("", libConcat), lengthHelper: vm.fn("", libLength), minusHelper: vm.fn("", libMinus),
+		lineHelper: vm.fn("", debugLine)}
 	vm.globals = vm.l.CreateTable(0, 0)
 	vm.env = vm.seal(vm.globals)
 	for name, fn := range baseLibrary {

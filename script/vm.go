@@ -45,7 +45,8 @@ type VM struct {
 	loading     *loading    // the library that is being loaded, nil otherwise
 
 	host   Host
-	proto  int // of the script's calls
+	debug  *Debugger // of the script that runs, nil outside of a debugging session
+	proto  int       // of the script's calls
 	json   jsonConfig
 	rand   rand48
 	co     *lua.LState                    // the coroutine that runs, nil outside of any
@@ -102,9 +103,22 @@ func (vm *VM) Compile(name string, source []byte) (*Function, error) {
 	return &Function{fn, vm.sites[name]}, nil
 }
 
-// compile compiles a chunk and, if it needs ours, hands it its upvalues.
+// CompileStops is Compile for a function that is to be run by Debug: it stops at its lines.
+func (vm *VM) CompileStops(name string, source []byte) (*Function, error) {
+	fn, err := vm.compileWith(name, string(source), vm.env, true)
+	if err != nil {
+		return nil, err
+	}
+	return &Function{fn, vm.sites[name]}, nil
+}
+
 func (vm *VM) compile(name, source string, env *lua.LTable) (*lua.LFunction, error) {
-	c, err := compileChunk(name, source)
+	return vm.compileWith(name, source, env, false)
+}
+
+// compileWith compiles a chunk and, if it needs ours, hands it its upvalues.
+func (vm *VM) compileWith(name, source string, env *lua.LTable, stops bool) (*lua.LFunction, error) {
+	c, err := compileChunk(name, source, stops)
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +153,7 @@ func (vm *VM) begin(h Host) {
 
 // end lets go of what the run has left: what it loaded under names of its own, coroutines, states with deep stacks.
 func (vm *VM) end() {
-	vm.host, vm.dying = nil, nil
+	vm.host, vm.debug, vm.dying = nil, nil, nil
 	vm.nested, vm.starts, vm.co = nil, nil, nil
 	vm.measured = measured{}
 	clear(vm.sites)
@@ -195,7 +209,9 @@ func (vm *VM) protect(fn lua.LValue, args []lua.LValue) (out []lua.LValue, err e
 		return th.GetTop()
 	}))
 	vm.depth++
+	vm.debug.enter(th, co)
 	failed := th.PCall(0, lua.MultRet, nil)
+	vm.debug.leave()
 	vm.depth, vm.co = depth, co
 	if failed != nil {
 		var api *lua.ApiError
@@ -307,6 +323,10 @@ func (vm *VM) tick() {
 	}
 	if text := vm.host.Interrupt(); text != "" {
 		vm.die(text)
+	}
+	if vm.debug.late(now) {
+		vm.dying = errTooLate
+		panic(vm.dying)
 	}
 }
 

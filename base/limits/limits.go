@@ -102,6 +102,18 @@ const (
 	MaxScriptMemory      = 1 * GiB
 	// MaxEvalScripts is how many scripts that came by EVAL are kept. Source: Valkey 8.
 	MaxEvalScripts = 500
+	// MaxDebugWords, MaxDebugWordBytes and MaxDebugInputBytes bound what the client of a script's debugger sends: words of a command, the
+	// length of one, and what waits. Source: Valkey 8.
+	MaxDebugWords      = 1024
+	MaxDebugWordBytes  = 1024
+	MaxDebugInputBytes = 1 * MiB
+	// MaxDebugBreakpoints is how many lines are breakpoints. Source: Valkey 8.
+	MaxDebugBreakpoints = 64
+	// MaxDebugValueBytes is how much the debugger shows of one value, MaxDebugLogBytes of all that happens between two stops.
+	MaxDebugValueBytes = 1 * MiB
+	MaxDebugLogBytes   = 8 * MiB
+	// MaxDebugFrames is how far back the debugger follows calls.
+	MaxDebugFrames = 1000
 	// LibraryLoadTimeout is how long FUNCTION LOAD may run a library. Source: Redis 7.
 	LibraryLoadTimeout = 500 * time.Millisecond
 	// MaxLibraries is how many libraries of functions a node keeps.

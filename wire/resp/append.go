@@ -1,6 +1,9 @@
 package resp
 
-import "strconv"
+import (
+	"strconv"
+	"strings"
+)
 
 // AppendCommand appends a command as clients send it, an array of bulk strings: also the form of the journal and of the AOF.
 func AppendCommand(dst []byte, args ...[]byte) []byte {
@@ -54,3 +57,20 @@ func AppendBulkInt(dst []byte, n int64) []byte {
 
 // AppendInt appends the decimal digits of n, without a type byte or a line end.
 func AppendInt(dst []byte, n int64) []byte { return strconv.AppendInt(dst, n, 10) }
+
+// AppendQuoted appends a word in quotation marks, as redis-cli can read it again.
+func AppendQuoted(b, word []byte) []byte {
+	const hex = "0123456789abcdef"
+	b = append(b, '"')
+	for _, ch := range word {
+		switch i := strings.IndexByte("\n\r\t\a\b\\\"", ch); {
+		case i >= 0:
+			b = append(b, '\\', "nrtab\\\""[i])
+		case ch < ' ' || ch > '~':
+			b = append(b, '\\', 'x', hex[ch>>4], hex[ch&15])
+		default:
+			b = append(b, ch)
+		}
+	}
+	return append(b, '"')
+}
