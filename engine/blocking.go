@@ -189,6 +189,9 @@ func (x *Executor) wakeKey(s *shard, k *spec.KeyRef) {
 
 // Wake implements spec.Engine.
 func (x *Executor) Wake(k *spec.KeyRef) {
+	if x.quiet {
+		return
+	}
 	if s := &x.e.shards[x.e.Space.ShardOf(k.Hash)]; s.waiting != nil {
 		x.wakeKey(s, k)
 	}

@@ -70,9 +70,11 @@ type Client struct {
 	aux           any
 	mute          muteMode
 	attend        attention
-	cmds          int64 // commands that ran
-	peakOut       int64 // the most bytes of replies of one turn, of late
-	peakMs        int64 // since when
+	debugs        debugMode
+	session       *debugSession // while its script is being debugged
+	cmds          int64         // commands that ran
+	peakOut       int64         // the most bytes of replies of one turn, of late
+	peakMs        int64         // since when
 	subs          subscriptions
 	track         trackSettings
 	listenBytes   int64 // what its subscriptions and prefixes take, about

@@ -38,7 +38,7 @@ const maxKeptBuffer = 1 << 20
 // finish turns the running command's changes into operations. The primary's own stream is journaled as received, not here.
 func (x *Executor) finish() {
 	f := &x.fx
-	if f.dirty == 0 {
+	if f.dirty == 0 || x.quiet {
 		return
 	}
 	x.turn.dirty += uint64(f.dirty)
@@ -169,6 +169,9 @@ func (x *Executor) Modified(k *spec.KeyRef) { x.modified(k, x.client) }
 
 // modified is Modified by a client, or with nil by nobody: the key expired.
 func (x *Executor) modified(k *spec.KeyRef, by *Client) {
+	if x.quiet {
+		return
+	}
 	if len(x.fresh) > 0 {
 		x.becameNew(k)
 	}
@@ -236,7 +239,7 @@ func (x *Executor) Shard(i int, fn func(*keyspace.Shard)) {
 
 // Expire implements spec.Engine.
 func (x *Executor) Expire(db int, name []byte) bool {
-	if !x.mayExpire() {
+	if !x.mayExpire() || x.quiet {
 		return false
 	}
 	k := x.KeyRef(db, name)
@@ -258,7 +261,11 @@ func (x *Executor) KeyRef(db int, name []byte) spec.KeyRef {
 		}
 		x.lockOneMore(i)
 	}
-	return spec.KeyRef{Name: name, Hash: h, DB: x.e.shards[i].ks.DB(db)}
+	k := spec.KeyRef{Name: name, Hash: h, DB: x.e.shards[i].ks.DB(db)}
+	if x.quiet {
+		x.script.undo.keep(&k)
+	}
+	return k
 }
 
 // Rand implements spec.Engine.
@@ -269,6 +276,9 @@ func (x *Executor) Free(d *keyspace.Detached) { x.e.Free(d) }
 
 // FlushedDB implements spec.Engine.
 func (x *Executor) FlushedDB(db int) {
+	if x.quiet {
+		return
+	}
 	for i := range x.e.shards {
 		if x.held.has(i) {
 			x.e.shards[i].touchAll(db)

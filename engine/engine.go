@@ -22,6 +22,7 @@
 package engine
 
 import (
+	"context"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -89,6 +90,8 @@ type Config struct {
 	Version string
 	// ScriptLog writes a line of a script's redis.log, at script.LogDebug to LogWarning; may be nil.
 	ScriptLog func(level int, line string)
+	// Debug starts a goroutine for a debugging session; ctx ends with the node. May be nil: then no script is debugged.
+	Debug func(serve func(ctx context.Context))
 	// HeapMemory tells how many bytes of Go's heap are held by what outlives commands; a script is not blamed for its growth. May be nil.
 	HeapMemory func() int64
 	// Libraries is the codec of FUNCTION DUMP and RESTORE; with none, they are refused.

@@ -63,6 +63,7 @@ type Executor struct {
 	again        bool         // and waits on
 	script       *scriptRun   // the script that runs
 	scripting    Client       // as whom it calls commands
+	quiet        bool         // what the script does will be undone: nobody is told of it
 	turnHeld     bool         // it is this executor's turn to run Lua
 	roaming      bool         // the running command may take further shards (roam.go)
 	fullNow      bool         // memory was full before a command that runs Lua

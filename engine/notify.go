@@ -51,6 +51,9 @@ func (x *Executor) Notify(class byte, event string, k *spec.KeyRef) {
 
 // notify publishes an event. The key's shard is held, so that a key's events have one order.
 func (x *Executor) notify(on uint32, class byte, event string, k *spec.KeyRef) {
+	if x.quiet {
+		return
+	}
 	db := x.keyDB(k)
 	if on&eventsWatched != 0 && x.e.Config.Events != nil && class != eventNew && class != eventMiss {
 		x.e.Config.Events(db, class, event, k.Name)

@@ -191,6 +191,9 @@ type scriptRun struct {
 	instant            int64 // what TIME tells, µs since 1970; 0: it was not asked yet
 	busy               bool
 	polled             int64
+	denied             bool          // its last call was refused
+	debug              *debugSession // nil of one that is not debugged
+	undo               *undo         // nil of one whose changes stay
 
 	shown   atomic.Pointer[[][]byte] // copies of args, for anyone, once it is busy
 	wrote   atomic.Bool
@@ -213,7 +216,7 @@ func (x *Executor) runScript(c *spec.Call, r *scriptRun, flags script.Flags, run
 	r.args = c.Args
 	saved, inExec, outcome := x.call, x.inExec, x.outcome
 	x.asScript(cl)
-	x.script, x.inExec = r, true
+	x.script, x.inExec, x.quiet = r, true, r.undo != nil
 	x.e.scripts.running.Store(r)
 	start := len(c.Out.Buf)
 	counted := run(script.Run{Host: r, Name: r.name, Keys: c.Args[3 : 3+numKeys], Args: c.Args[3+numKeys:], Out: c.Out})
@@ -221,7 +224,11 @@ func (x *Executor) runScript(c *spec.Call, r *scriptRun, flags script.Flags, run
 		x.leaveBusy()
 	}
 	x.e.scripts.running.Store(nil)
-	if r.dropped.Load() {
+	if r.undo != nil {
+		r.undo.rollBack()
+		x.quiet = false
+	}
+	if r.dropped.Load() || r.undo != nil {
 		x.fx.reset()
 	}
 	x.script, x.inExec, x.outcome = nil, inExec, outcome
@@ -306,6 +313,7 @@ func (x *Executor) mayStartWriting(cl *Client, cmd *spec.Command, g Gate) string
 func (r *scriptRun) Call(args [][]byte) []byte {
 	x, cl := r.x, &r.x.scripting
 	cl.Out.Buf = cl.Out.Buf[:0]
+	r.denied = false
 	cmd, found := x.e.Table.Resolve(args)
 	if !found {
 		return r.refuse(nil, "ERR Unknown command called from script")
@@ -329,6 +337,7 @@ func (r *scriptRun) Call(args [][]byte) []byte {
 
 func (r *scriptRun) refuse(cmd *spec.Command, msg string) []byte {
 	out := &r.x.scripting.Out
+	r.denied = true
 	out.Error(msg)
 	r.x.turn.rejected(cmd, out.Buf)
 	return out.Buf
@@ -352,6 +361,11 @@ func (r *scriptRun) refused(cmd *spec.Command, args [][]byte) string {
 	}
 	if r.readOnly && cmd.Flags&(spec.Write|spec.MayReplicate) != 0 {
 		return "ERR Write commands are not allowed from read-only scripts."
+	}
+	if r.undo != nil {
+		if msg := r.undo.refuses(cmd, len(x.pos)); msg != "" {
+			return msg
+		}
 	}
 	if r.wrote.Load() {
 		return ""
@@ -393,6 +407,9 @@ func (r *scriptRun) run(cmd *spec.Command, args [][]byte) {
 	}
 	x.lockMore(cmd)
 	x.bindKeys()
+	if r.undo != nil {
+		r.undo.before(cmd)
+	}
 	ops, size := len(x.fx.ops), len(x.fx.buf)
 	if x.outcome = Done; x.mem.ev.Limit == 0 {
 		x.invoke(cmd)

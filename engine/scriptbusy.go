@@ -34,7 +34,7 @@ const pollEvery = 2e6
 
 // Interrupt implements script.Host.
 func (r *scriptRun) Interrupt() string {
-	if r.killed.Load() {
+	if r.killed.Load() || r.debug != nil && r.debug.over.Load() {
 		if r.eval {
 			return "ERR Script killed by user with SCRIPT KILL."
 		}
@@ -58,6 +58,12 @@ func (r *scriptRun) enterBusy(ms int64) {
 	}
 	x.e.scriptLog(3, "Slow script detected: still in execution after "+strconv.FormatInt(ms, 10)+" milliseconds. "+
 		"You can try killing the script using the "+how+" command. Script name is: "+r.name+".")
+	r.becomeBusy()
+}
+
+// becomeBusy lets go of the locks, and has others told.
+func (r *scriptRun) becomeBusy() {
+	x := r.x
 	r.busy = true
 	args := copyArgs(r.args)
 	r.shown.Store(&args)
@@ -101,7 +107,7 @@ func (e *Engine) killScript(c *spec.Call, eval bool) {
 		c.Out.Error("NOTBUSY No scripts in execution right now.")
 	case r.caller.fromPrimary:
 		c.Out.Error("UNKILLABLE The busy script was sent by a master instance in the context of replication and cannot be killed.")
-	case r.wrote.Load():
+	case r.wrote.Load() && r.undo == nil:
 		c.Out.Error("UNKILLABLE Sorry the script already executed write commands against the dataset. You can either wait the script " +
 			"termination or kill the server in a hard way using the SHUTDOWN NOSAVE command.")
 	case eval && !r.eval:
@@ -109,7 +115,7 @@ func (e *Engine) killScript(c *spec.Call, eval bool) {
 	case !eval && r.eval:
 		c.Out.Error(busyEval)
 	default:
-		r.killed.Store(true)
+		r.kill()
 		c.Out.OK()
 	}
 }
@@ -122,6 +128,6 @@ func (e *Engine) BusyScript() bool { return e.Gate()&GateBusy != 0 }
 func (e *Engine) AbortScript() {
 	if r := e.scripts.running.Load(); r != nil {
 		r.dropped.Store(true)
-		r.killed.Store(true)
+		r.kill()
 	}
 }

@@ -88,25 +88,38 @@ func numKeys(c *spec.Call, bad string) bool {
 }
 
 func evalRun(c *spec.Call) {
+	if cl := c.Session.(*Client); cl.debugs != debugOff {
+		evalDebugged(c, cl)
+		return
+	}
 	if !numKeys(c, "") {
 		return
 	}
 	s := &engineOf(c).scripts
-	sha := script.SHA1(c.Args[1])
-	found := s.cache.Get(sha)
-	if found == nil {
-		var err string
-		if found, err = s.add(sha, c.Args[1], false); err != "" {
-			c.Out.Error(err)
-			return
-		}
+	found, err := s.known(c.Args[1])
+	if err != "" {
+		c.Out.Error(err)
+		return
 	}
 	s.evalCached(c, found)
+}
+
+// known is the script with a source, compiled if it was not yet, or the error.
+func (s *scripting) known(source []byte) (*script.Cached, string) {
+	sha := script.SHA1(source)
+	if found := s.cache.Get(sha); found != nil {
+		return found, ""
+	}
+	return s.add(sha, source, false)
 }
 
 func evalshaRun(c *spec.Call) {
 	if len(c.Args[1]) != 40 {
 		c.Out.Error(errNoScript)
+		return
+	}
+	if c.Session.(*Client).debugs != debugOff {
+		c.Out.Error("ERR Please use EVAL instead of EVALSHA for debugging")
 		return
 	}
 	if !numKeys(c, "") {
@@ -127,15 +140,20 @@ func (s *scripting) evalCached(c *spec.Call, found *script.Cached) {
 	s.cache.Used(found)
 }
 
+const (
+	evalName      = "user_script" // of scripts in error texts
+	compileFailed = "ERR Error compiling script (new function): "
+)
+
 // add compiles a script and keeps it, or returns the error.
 func (s *scripting) add(sha string, source []byte, loaded bool) (*script.Cached, string) {
 	flags, skip, err := script.Shebang(source)
 	if err != nil {
 		return nil, "ERR " + err.Error()
 	}
-	code, err := s.vm(false).Compile("user_script", source[skip:])
+	code, err := s.vm(false).Compile(evalName, source[skip:])
 	if err != nil {
-		return nil, "ERR Error compiling script (new function): " + err.Error()
+		return nil, compileFailed + err.Error()
 	}
 	found := &script.Cached{SHA: sha, Source: append([]byte(nil), source...), Flags: flags, Code: code}
 	s.cache.Add(found, loaded)
@@ -194,17 +212,6 @@ func scriptFlush(c *spec.Call) {
 	s.eval = nil
 	s.countScripts()
 	c.Out.OK()
-}
-
-func scriptDebug(c *spec.Call) {
-	switch {
-	case spec.EqualFold(c.Args[2], "no"):
-		c.Out.OK()
-	case spec.EqualFold(c.Args[2], "yes"), spec.EqualFold(c.Args[2], "sync"):
-		c.Out.Error("ERR larder has no debugger for scripts")
-	default:
-		c.Out.Error("ERR Use SCRIPT DEBUG YES/SYNC/NO")
-	}
 }
 
 func scriptHelp(c *spec.Call) {

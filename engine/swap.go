@@ -7,6 +7,11 @@ func (x *Executor) SwapDB(a, b int) {
 	if a == b {
 		return
 	}
+	if x.quiet {
+		x.e.Space.SwapDB(a, b)
+		x.script.undo.swapped(a, b)
+		return
+	}
 	for i := range x.e.shards {
 		x.swapWatched(&x.e.shards[i], a, b)
 	}

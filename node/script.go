@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 
@@ -12,6 +13,12 @@ import (
 func (n *Node) scriptLog(level int, line string) {
 	levels := [...]slog.Level{slog.LevelDebug, slog.LevelDebug + 2, slog.LevelInfo, slog.LevelWarn}
 	n.log.Log(n.ctx, levels[min(max(level, 0), len(levels)-1)], line)
+}
+
+// debugScript runs a debugging session beside the loops, which end before Close waits for it.
+func (n *Node) debugScript(serve func(ctx context.Context)) {
+	n.done.Add(1)
+	go func() { defer n.done.Done(); serve(n.ctx) }()
 }
 
 // libraryCodec is FUNCTION DUMP's payload.

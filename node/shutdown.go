@@ -164,6 +164,7 @@ func (n *Node) beforeEnd(ctx context.Context, opt ShutdownOptions, byCron bool) 
 		return nil
 	}
 	if ctx.Err() == nil {
+		n.engine.HangUpDebugger() // a script is waited for, but not a person
 		n.engine.Pause(math.MaxInt64, false)
 		if !opt.Now {
 			n.awaitReplicas(ctx)
