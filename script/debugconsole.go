@@ -200,12 +200,10 @@ func (d *Debugger) setBreakpoint(arg string) {
 		d.tell("Breakpoint removed.")
 	case len(d.breakpoints) == limits.MaxDebugBreakpoints:
 		d.tell("Too many breakpoints set.")
-	case line > len(d.lines):
+	case line > len(d.lines), at >= 0: // as in Valkey, for one that is there, too
 		d.tell("Wrong line number.")
 	default:
-		if at < 0 {
-			d.breakpoints = append(d.breakpoints, line)
-		}
+		d.breakpoints = append(d.breakpoints, line)
 		d.tellLines(line-1, line+1)
 	}
 }

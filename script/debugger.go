@@ -169,11 +169,19 @@ func (d *Debugger) answered(reply []byte) {
 	switch {
 	case !d.active():
 	case d.console.Refused():
-		text, _, _ := bytes.Cut(bytes.TrimPrefix(reply, []byte("-")), []byte("\r"))
-		d.failed(strings.TrimPrefix(string(text), "ERR "))
+		d.failed(strings.TrimPrefix(firstOf(reply), "-ERR "))
 	default:
+		if len(reply) > 0 && reply[0] == '-' {
+			d.failed(firstOf(reply))
+		}
 		d.show("<reply> ", func(s *shower) { s.reply(reply) })
 	}
+}
+
+// firstOf is a reply's first line.
+func firstOf(reply []byte) string {
+	text, _, _ := bytes.Cut(reply, []byte("\r"))
+	return string(text)
 }
 
 // failed logs an error of the script's calls.
