@@ -96,21 +96,30 @@ var (
 // eventList is the class of the events of lists.
 const eventList = 'l'
 
-// list is a handle on a key's list, whether there is one or not; false after it has answered WRONGTYPE.
+// list is a handle on a key's list, whether there is one or not; false after it has answered WRONGTYPE. It is short so that the compiler puts it into its callers, and the
+// handle on their stack; likewise the two below.
 func list(c *spec.Call, k *spec.KeyRef, ent keyspace.Entry) (*collection.List, bool) {
-	if ent.Found() && ent.Type() != value.List {
-		c.Out.Error(spec.ErrWrongType)
-		return nil, false
-	}
-	return collection.OpenList(collection.Key{DB: k.DB, Hash: k.Hash, Name: k.Name}, ent), true
+	l := new(collection.List)
+	return l, openList(c, l, k, ent)
 }
 
 // listToRead and listToWrite are list for the call's first key.
 func listToRead(c *spec.Call) (*collection.List, bool) {
-	return list(c, c.Key(0), c.Engine.Read(c.Key(0)))
+	l := new(collection.List)
+	return l, openList(c, l, c.Key(0), c.Engine.Read(c.Key(0)))
 }
 func listToWrite(c *spec.Call) (*collection.List, bool) {
-	return list(c, c.Key(0), c.Engine.Write(c.Key(0)))
+	l := new(collection.List)
+	return l, openList(c, l, c.Key(0), c.Engine.Write(c.Key(0)))
+}
+
+// openList opens a handle; false after it has answered WRONGTYPE.
+func openList(c *spec.Call, l *collection.List, k *spec.KeyRef, ent keyspace.Entry) bool {
+	if ent.Found() && !isType(c, ent, value.List) {
+		return false
+	}
+	l.Open(collKey(k), ent)
+	return true
 }
 
 // replyElement answers the element that a cursor is at.

@@ -72,21 +72,30 @@ func streamEntryCommands() []*spec.Command {
 	}
 }
 
-// stream is a handle on a key's stream, whether there is one or not; false after it has answered WRONGTYPE.
+// stream is a handle on a key's stream, whether there is one or not; false after it has answered WRONGTYPE. As list, it is for the compiler to put into its callers.
 func stream(c *spec.Call, k *spec.KeyRef, ent keyspace.Entry) (*collection.Stream, bool) {
-	if ent.Found() && !isType(c, ent, value.Stream) {
-		return nil, false
-	}
-	return collection.OpenStream(collKey(k), ent), true
+	s := new(collection.Stream)
+	return s, openStream(c, s, k, ent)
 }
 
 // streamToRead and streamToWrite are stream for the call's first key.
 func streamToRead(c *spec.Call) (*collection.Stream, bool) {
-	return stream(c, c.Key(0), c.Engine.Read(c.Key(0)))
+	s := new(collection.Stream)
+	return s, openStream(c, s, c.Key(0), c.Engine.Read(c.Key(0)))
 }
 
 func streamToWrite(c *spec.Call) (*collection.Stream, bool) {
-	return stream(c, c.Key(0), c.Engine.Write(c.Key(0)))
+	s := new(collection.Stream)
+	return s, openStream(c, s, c.Key(0), c.Engine.Write(c.Key(0)))
+}
+
+// openStream opens a handle; false after it has answered WRONGTYPE.
+func openStream(c *spec.Call, s *collection.Stream, k *spec.KeyRef, ent keyspace.Entry) bool {
+	if ent.Found() && !isType(c, ent, value.Stream) {
+		return false
+	}
+	s.Open(collKey(k), ent)
+	return true
 }
 
 // replyEntry answers the entry that an iterator is at: its id, and its fields and values by turns.

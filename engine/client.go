@@ -62,7 +62,6 @@ type Client struct {
 	readOnly      bool        // READONLY: reads of a replica are served, whatever redirect says
 	admin         atomic.Bool // came by the admin listener: not held back by pauses, never idle
 	lastCmd       *spec.Command
-	lastName      string
 	multi         multi
 	writeOffset   int64 // the journal's offset behind the client's last write: what WAIT waits for
 	detach        func(nc net.Conn, rest []byte)

@@ -208,16 +208,11 @@ func steersTransaction(cmd *spec.Command) bool {
 	return false
 }
 
+// resolve finds the command that is called, which is the client's last one from then on.
 func (x *Executor) resolve(c *Client, args [][]byte) (*spec.Command, bool) {
-	if c.lastCmd != nil && c.lastCmd.Parent() == nil && len(c.lastCmd.Sub) == 0 && string(args[0]) == c.lastName {
-		return c.lastCmd, true
-	}
 	cmd, found := x.e.Table.Resolve(args)
-	if found {
+	if found && c.lastCmd != cmd {
 		c.lastCmd = cmd
-		if string(args[0]) != c.lastName {
-			c.lastName = string(args[0])
-		}
 	}
 	return cmd, found
 }

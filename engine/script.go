@@ -160,6 +160,12 @@ func (x *Executor) SetNested() { x.nested = true }
 func (x *Executor) takeTurn() {
 	s := &x.e.scripts
 	for !x.turnHeld && x.e.Gate()&GateBusy == 0 {
+		select { // mostly nobody has it, and asking for it alone is cheaper
+		case s.turn <- struct{}{}:
+			x.turnHeld = true
+			continue
+		default:
+		}
 		select {
 		case s.turn <- struct{}{}:
 			x.turnHeld = true

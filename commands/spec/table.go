@@ -9,8 +9,15 @@ import (
 // Table is all commands of a node. It does not change once made.
 type Table struct {
 	byName map[string]*Command
-	all    []*Command // by ID: commands, each followed by its subcommands
+	exact  []exactName // byName, for names in lower or in upper case throughout
+	all    []*Command  // by ID: commands, each followed by its subcommands
 	top    []*Command
+}
+
+// exactName is a place of Table.exact: a command under a name as clients send it. Of an empty place cmd is nil.
+type exactName struct {
+	name string
+	cmd  *Command
 }
 
 // NewTable checks the declarations, gives every command its ID and its full name, and makes them findable.
@@ -30,7 +37,35 @@ func NewTable(sets ...[]*Command) (*Table, error) {
 			t.top = append(t.top, own)
 		}
 	}
+	t.index()
 	return t, nil
+}
+
+// index makes exact anew. It is at most a quarter full, so that a name is found where it is first looked for, or close by.
+func (t *Table) index() {
+	size := 8
+	for size < 8*len(t.byName) {
+		size *= 2
+	}
+	t.exact = make([]exactName, size)
+	for name, c := range t.byName {
+		for _, as := range []string{name, strings.ToUpper(name)} {
+			i := t.place([]byte(as))
+			for t.exact[i].cmd != nil {
+				i = (i + 1) % size
+			}
+			t.exact[i] = exactName{as, c}
+		}
+	}
+}
+
+// place is where a name is looked for first.
+func (t *Table) place(name []byte) int {
+	h := uint32(len(name))
+	for _, c := range name {
+		h = h*31 + uint32(c)
+	}
+	return int(h*0x9E3779B1>>16) & (len(t.exact) - 1)
 }
 
 // add takes a copy, so that the declarations themselves never change and several nodes of a process can share them.
@@ -101,13 +136,13 @@ func (t *Table) Rename(from, to string) error {
 		return fmt.Errorf("rename-command: there is no command '%s'", from)
 	}
 	delete(t.byName, from)
-	if to == "" {
-		return nil
-	}
 	if t.byName[to] != nil {
 		return fmt.Errorf("rename-command: the target command name '%s' already exists", to)
 	}
-	t.byName[to] = c
+	if to != "" {
+		t.byName[to] = c
+	}
+	t.index()
 	return nil
 }
 
@@ -116,6 +151,11 @@ func (t *Table) Lookup(name []byte) *Command {
 	var buf [32]byte
 	if len(name) > len(buf) {
 		return nil
+	}
+	for i := t.place(name); t.exact[i].cmd != nil; i = (i + 1) & (len(t.exact) - 1) {
+		if t.exact[i].name == string(name) {
+			return t.exact[i].cmd
+		}
 	}
 	for i, c := range name {
 		buf[i] = lower(c)

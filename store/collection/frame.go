@@ -22,6 +22,7 @@ type frame struct {
 	lp  []byte         // the entry's bytes, or once edited those in the shard's scratch buffer; nil if rooted
 
 	edited   bool // lp is to be written back
+	placed   bool // lp was edited where it is
 	changing bool // below the root: the walks know
 }
 
@@ -37,15 +38,24 @@ func (f *frame) limits() *keyspace.Limits { return f.k.DB.Shard().Space().Limits
 
 func (f *frame) rooted() bool { return f.lp == nil && f.e.Found() }
 
-// edit lets lp be changed: it is copied to the scratch buffer, with room for some bytes more. Who then writes to lp stores what the edit returned. Without a key lp stays nil.
+// edit lets lp be changed, with room for some bytes more: where it is if that can be, else in a copy in the scratch buffer. Who then writes to lp stores what the edit returned, and commits.
+// Without a key lp stays nil.
 func (f *frame) edit(room int) {
 	if f.edited {
+		if f.placed && cap(f.lp)-len(f.lp) < room {
+			f.lp, f.placed = append(f.k.DB.Scratch(2*len(f.lp)+room), f.lp...), false // its place is full
+		}
 		return
 	}
 	f.edited = true
-	if f.lp != nil {
-		f.lp = append(f.k.DB.Scratch(len(f.lp)+room), f.lp...)
+	if f.lp == nil {
+		return
 	}
+	if lp := f.k.DB.EditPacked(f.e, f.k.Hash, room); lp != nil {
+		f.lp, f.placed = lp, true
+		return
+	}
+	f.lp = append(f.k.DB.Scratch(len(f.lp)+room), f.lp...)
 }
 
 // change must be called before anything below the root changes.
@@ -59,7 +69,7 @@ func (f *frame) change() {
 // setRoot makes the collection a rooted one. Its packed bytes are given up.
 func (f *frame) setRoot(root arena.Ref, enc value.Encoding) {
 	f.e = f.k.DB.SetRoot(f.k.Hash, f.k.Name, f.typ, enc, root, keyspace.KeepTTL)
-	f.lp, f.edited, f.changing = nil, false, true
+	f.lp, f.edited, f.placed, f.changing = nil, false, false, true
 }
 
 // commit writes back what was edited, or deletes the key if the collection is empty, which it reports.
@@ -68,13 +78,16 @@ func (f *frame) commit(n int) (deleted bool) {
 	case n == 0:
 		return f.k.DB.Delete(f.k.Hash, f.k.Name)
 	case !f.edited:
+		return false
+	case f.placed:
+		f.e = f.k.DB.EditedPacked(f.e, f.k.Hash, f.enc, f.lp)
 	case f.e.Found():
 		f.e = f.k.DB.ReplacePacked(f.e, f.k.Hash, f.enc, f.lp)
+		f.k.DB.KeepScratch(f.lp)
 	default:
 		f.e = f.k.DB.SetPacked(f.k.Hash, f.k.Name, f.typ, f.enc, f.lp, keyspace.NoExpiry)
-	}
-	if f.edited {
 		f.k.DB.KeepScratch(f.lp)
 	}
+	f.lp, f.edited, f.placed = f.e.Packed(), false, false
 	return false
 }

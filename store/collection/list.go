@@ -15,6 +15,9 @@ type List struct {
 // OpenList is a handle on the list of a key. e is what was found under it: a list, or nothing.
 func OpenList(k Key, e keyspace.Entry) *List { return &List{k, e} }
 
+// Open makes l what OpenList gives.
+func (l *List) Open(k Key, e keyspace.Entry) { l.k, l.ent = k, e }
+
 // fill is how much a node, or a list without nodes, holds.
 func (l *List) fill() value.ListFill {
 	limits := l.k.DB.Shard().Space().Limits()
@@ -44,10 +47,18 @@ func (l *List) Len() int {
 	return listpack.Count(l.ent.Packed())
 }
 
-// edit changes a packed list, or one that is not there, in a copy with room for some bytes more.
+// edit changes a packed list, or one that is not there, with room for some bytes more: where it is if that can be, else in a copy.
 func (l *List) edit(more int, change func(lp []byte) []byte) {
 	if !l.ent.Found() {
 		l.pack(change(listpack.Init(l.k.DB.Scratch(listpack.EmptyBytes + more))))
+		return
+	}
+	if lp := l.k.DB.EditPacked(l.ent, l.k.Hash, more); lp != nil {
+		if lp = change(lp); listpack.Empty(lp) {
+			l.remove()
+		} else {
+			l.ent = l.k.DB.EditedPacked(l.ent, l.k.Hash, value.ListPack, lp)
+		}
 		return
 	}
 	old := l.ent.Packed()

@@ -33,11 +33,17 @@ type Stream struct {
 
 // OpenStream is a handle on the stream of a key. e is what was found under it: a stream, or nothing.
 func OpenStream(k Key, e keyspace.Entry) *Stream {
-	s := &Stream{k: k, ent: e}
+	s := new(Stream)
+	s.Open(k, e)
+	return s
+}
+
+// Open makes s what OpenStream gives.
+func (s *Stream) Open(k Key, e keyspace.Entry) {
+	*s = Stream{k: k, ent: e}
 	if e.Found() {
 		s.v = value.OpenStream(k.DB.Values(), e.Root())
 	}
-	return s
 }
 
 // Found tells whether there is a stream, of whatever length.

@@ -2,6 +2,7 @@ package keyspace
 
 import (
 	"encoding/binary"
+	"unsafe"
 
 	"github.com/larder-cache/larder/store/arena"
 	"github.com/larder-cache/larder/store/value"
@@ -40,6 +41,51 @@ func (d *DB) ReplacePacked(e Entry, hash uint64, enc value.Encoding, b []byte) E
 	binary.LittleEndian.PutUint16(e.bytes(6, 2), uint16(len(b)))
 	copy(e.bytes(off, len(b)), b)
 	return e
+}
+
+// EditPacked lets a packed value be changed where it is. It returns the bytes, with the capacity that their place has, if nobody shares it and there is room for some bytes
+// more, else nil. Between it and EditedPacked, which must follow, nothing else is done with the key.
+func (d *DB) EditPacked(e Entry, hash uint64, room int) []byte {
+	place, n := d.packedPlace(e)
+	big := e.big()
+	if n+room > len(place) || big && !d.alone(e) {
+		return nil
+	}
+	d.root.dict.BeforeWrite(&d.shard.env, hash)
+	if big && !d.alone(e) { // a walk has just taken a share
+		return nil
+	}
+	return place[:n]
+}
+
+// EditedPacked ends what EditPacked has begun: b is what has become of the bytes, in their place or, if they outgrew it, elsewhere.
+func (d *DB) EditedPacked(e Entry, hash uint64, enc value.Encoding, b []byte) Entry {
+	if place, _ := d.packedPlace(e); unsafe.SliceData(place) == unsafe.SliceData(b) {
+		big := e.big()
+		switch off, _ := e.payload(); {
+		case big && len(b) > InlineMax && len(place) <= blockHead+2*len(b):
+			*e.byteAt(0) = byte(e.Type()) | byte(enc)<<4
+			e.putU64(off+8, uint64(len(b)))
+			return e
+		case !big && len(b) <= InlineMax && arena.ClassSize(off+len(b)) == off+len(place):
+			*e.byteAt(0) = byte(e.Type()) | byte(enc)<<4
+			binary.LittleEndian.PutUint16(e.bytes(6, 2), uint16(len(b)))
+			return e
+		case big && len(b) <= InlineMax:
+			b = append(d.Scratch(len(b)), b...) // the block is given up before the entry is written
+		}
+	}
+	return d.SetPacked(hash, e.Key(), e.Type(), enc, b, KeepTTL)
+}
+
+// packedPlace is all the memory that a packed value has where it is, and how many bytes of it the value takes.
+func (d *DB) packedPlace(e Entry) (place []byte, n int) {
+	if e.big() {
+		ref, n := e.bigValue()
+		return blockBytes(d.arena, ref, d.arena.Size(ref)-blockHead), n
+	}
+	off, n := e.payload()
+	return e.bytes(off, arena.ClassSize(off+n)-off), n
 }
 
 // sizeWith is what an entry would need with another payload.
