@@ -102,6 +102,7 @@ type addition struct {
 
 	pairs  [][]byte
 	scores []float64
+	few    [4]float64 // what scores is in, if there are no more
 
 	added, updated int
 	last           float64 // the last member's score
@@ -128,7 +129,11 @@ func (a *addition) parse(c *spec.Call) bool {
 		c.Out.Error("ERR INCR option supports a single increment-element pair")
 		return false
 	}
-	a.scores = make([]float64, len(a.pairs)/2)
+	if n := len(a.pairs) / 2; n <= len(a.few) {
+		a.scores = a.few[:n]
+	} else {
+		a.scores = make([]float64, n)
+	}
 	for i := range a.scores {
 		var ok bool
 		if a.scores[i], ok = resp.ParseFloat(a.pairs[2*i]); !ok {
@@ -158,7 +163,7 @@ func (a *addition) add(z *collection.ZSet, member []byte, score float64) bool {
 	old, there := z.Score(member)
 	if !there {
 		if !a.xx {
-			z.Set(member, score)
+			z.SetAsked(member, score)
 			a.added, a.last, a.processed = a.added+1, score, true
 		}
 		return true
@@ -175,7 +180,7 @@ func (a *addition) add(z *collection.ZSet, member []byte, score float64) bool {
 		return true
 	}
 	if a.last, a.processed = score, true; score != old {
-		z.Set(member, score)
+		z.SetAsked(member, score)
 		a.updated++
 	}
 	return true

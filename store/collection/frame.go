@@ -1,8 +1,12 @@
 package collection
 
 import (
+	"strconv"
+
 	"github.com/larder-cache/larder/store/arena"
+	"github.com/larder-cache/larder/store/decimal"
 	"github.com/larder-cache/larder/store/keyspace"
+	"github.com/larder-cache/larder/store/listpack"
 	"github.com/larder-cache/larder/store/value"
 )
 
@@ -24,6 +28,10 @@ type frame struct {
 	edited   bool // lp is to be written back
 	placed   bool // lp was edited where it is
 	changing bool // below the root: the walks know
+
+	// numbers are where elements that are packed as integers are written as text: a field and a value of a hash. They are made when they are needed, as they may be given to
+	// somebody unknown: if they were in the handle, that would have to be on the heap.
+	numbers *[2][decimal.MaxLen]byte
 }
 
 // open fills a frame for what DB.Find has found, if anything.
@@ -37,6 +45,23 @@ func (f *frame) open(k Key, e keyspace.Entry, t value.Type) {
 func (f *frame) limits() *keyspace.Limits { return f.k.DB.Shard().Space().Limits() }
 
 func (f *frame) rooted() bool { return f.lp == nil && f.e.Found() }
+
+// digits writes an integer into one of numbers.
+func (f *frame) digits(n int64, i int) []byte {
+	if f.numbers == nil {
+		f.numbers = new([2][decimal.MaxLen]byte)
+	}
+	return strconv.AppendInt(f.numbers[i][:0], n, 10)
+}
+
+// text is the element at a position of the listpack; an integer is written into one of numbers.
+func (f *frame) text(at, i int) []byte {
+	s, n := listpack.Get(f.lp, at)
+	if s == nil {
+		return f.digits(n, i)
+	}
+	return s
+}
 
 // edit lets lp be changed, with room for some bytes more: where it is if that can be, else in a copy in the scratch buffer. Who then writes to lp stores what the edit returned, and commits.
 // Without a key lp stays nil.

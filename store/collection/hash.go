@@ -1,7 +1,6 @@
 package collection
 
 import (
-	"github.com/larder-cache/larder/store/decimal"
 	"github.com/larder-cache/larder/store/keyspace"
 	"github.com/larder-cache/larder/store/listpack"
 	"github.com/larder-cache/larder/store/value"
@@ -15,8 +14,6 @@ type Hash struct {
 	now    int64 // fields that expired before are not there, but for Len; 0: all are
 	due    int64 // fields got expiries, none earlier; value.NoExpiry: none did
 	forget bool  // a field with an expiry was removed, or lost it
-	// number and number2 are where a field's and a value's text is written if they are packed as integers.
-	number, number2 [decimal.MaxLen]byte
 }
 
 // Open opens the hash of an entry of that type, or with one that was not found an empty hash.
@@ -51,7 +48,7 @@ func (h *Hash) Get(field []byte) (val []byte, ok bool) {
 		if at == listpack.None {
 			return nil, false
 		}
-		return listpack.Text(h.lp, listpack.Next(h.lp, at), &h.number2), true
+		return h.text(listpack.Next(h.lp, at), 1), true
 	case h.rooted():
 		if x := h.root().Find(field); x.Found() {
 			return x.Live(h.now)
@@ -159,9 +156,9 @@ func (h *Hash) each(fn func(field, val []byte) bool) {
 		return
 	}
 	for at, more := listpack.First(h.lp), true; more && at != listpack.None; {
-		field := listpack.Text(h.lp, at, &h.number)
+		field := h.text(at, 0)
 		at = listpack.Next(h.lp, at)
-		more = fn(field, listpack.Text(h.lp, at, &h.number2))
+		more = fn(field, h.text(at, 1))
 		at = listpack.Next(h.lp, at)
 	}
 }
@@ -185,7 +182,7 @@ func (h *Hash) Scan(cursor uint64, count int, fn func(field, val []byte)) (next 
 
 // at gives fn the packed field at a position, and its value.
 func (h *Hash) at(at int, fn func(field, val []byte)) {
-	fn(listpack.Text(h.lp, at, &h.number), listpack.Text(h.lp, listpack.Next(h.lp, at), &h.number2))
+	fn(h.text(at, 0), h.text(listpack.Next(h.lp, at), 1))
 }
 
 // Random gives fn a field picked with equal chances, and its value. There is at least one (Live).

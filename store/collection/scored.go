@@ -1,8 +1,6 @@
 package collection
 
 import (
-	"strconv"
-
 	"github.com/larder-cache/larder/store/decimal"
 	"github.com/larder-cache/larder/store/intset"
 	"github.com/larder-cache/larder/store/keyspace"
@@ -66,11 +64,11 @@ func (s *Scored) Each(fn func(member []byte, score float64) bool) {
 		s.z.each(fn)
 	case s.isIntSet():
 		for i, more := 0, true; more && i < intset.Len(s.z.lp); i++ {
-			more = fn(strconv.AppendInt(s.z.number[:0], intset.At(s.z.lp, i), 10), 1)
+			more = fn(s.z.digits(intset.At(s.z.lp, i), 0), 1)
 		}
 	case s.z.lp != nil:
 		for at, more := listpack.First(s.z.lp), true; more && at != listpack.None; at = listpack.Next(s.z.lp, at) {
-			more = fn(listpack.Text(s.z.lp, at, &s.z.number), 1)
+			more = fn(s.z.text(at, 0), 1)
 		}
 	default:
 		s.setRoot().Each(func(x value.Element) bool { return fn(x.Member(), 1) })
@@ -89,7 +87,7 @@ func StoreZSet(k Key, members []ZMember) {
 	var z ZSet
 	l, bytes, longest := k.DB.Shard().Space().Limits(), 0, 0
 	for _, m := range members {
-		bytes, longest = bytes+len(m.Member)+len(z.text)+2*listpack.EntryOverhead, max(longest, len(m.Member))
+		bytes, longest = bytes+len(m.Member)+scoreText+2*listpack.EntryOverhead, max(longest, len(m.Member))
 	}
 	z.open(k, keyspace.Entry{}, value.ZSet)
 	lp := listpack.Init(k.DB.Scratch(listpack.EmptyBytes))

@@ -3,7 +3,6 @@ package collection
 import (
 	"bytes"
 	"math"
-	"strconv"
 
 	"github.com/larder-cache/larder/base/limits"
 	"github.com/larder-cache/larder/store/arena"
@@ -18,8 +17,7 @@ import (
 type Set struct {
 	frame
 	drafted bool
-	draft   arena.Ref            // the root of a rooted draft
-	number  [decimal.MaxLen]byte // where a member's text is written if it is packed as an integer
+	draft   arena.Ref // the root of a rooted draft
 }
 
 // Open opens the set of an entry of that type, or with one that was not found an empty set.
@@ -172,7 +170,7 @@ func (s *Set) leaveInts(member []byte) {
 	n, most := intset.Len(s.lp), s.limits().SetValueBytes
 	longest := 0
 	if n > 0 {
-		longest = max(len(s.text(intset.At(s.lp, 0))), len(s.text(intset.At(s.lp, n-1))))
+		longest = max(len(s.digits(intset.At(s.lp, 0), 0)), len(s.digits(intset.At(s.lp, n-1), 0)))
 	}
 	if n >= s.limits().SetEntries || len(member) > most || longest > most || !listpack.CanAdd(nil, listpack.EmptyBytes+n*listpack.IntEntryBytes(math.MinInt64)+listpack.EntryBytes(member)) {
 		s.convert()
@@ -184,8 +182,6 @@ func (s *Set) leaveInts(member []byte) {
 	}
 	s.enc, s.lp, s.edited = value.ListPack, lp, true
 }
-
-func (s *Set) text(n int64) []byte { return strconv.AppendInt(s.number[:0], n, 10) }
 
 // convert makes the set a rooted one.
 func (s *Set) convert() {
@@ -239,11 +235,11 @@ func (s *Set) Each(fn func(member []byte) bool) {
 		s.root().Each(func(x value.Element) bool { return fn(x.Member()) })
 	case s.lp == nil:
 	case s.enc == value.IntSet:
-		for i := 0; i < intset.Len(s.lp) && fn(s.text(intset.At(s.lp, i))); {
+		for i := 0; i < intset.Len(s.lp) && fn(s.digits(intset.At(s.lp, i), 0)); {
 			i++
 		}
 	default:
-		for at := listpack.First(s.lp); at != listpack.None && fn(listpack.Text(s.lp, at, &s.number)); {
+		for at := listpack.First(s.lp); at != listpack.None && fn(s.text(at, 0)); {
 			at = listpack.Next(s.lp, at)
 		}
 	}
@@ -268,9 +264,9 @@ func (s *Set) Random(rnd func() uint64) []byte {
 	case s.rooted():
 		return s.root().Random(rnd).Member()
 	case s.enc == value.IntSet:
-		return s.text(intset.Random(s.lp, rnd))
+		return s.digits(intset.Random(s.lp, rnd), 0)
 	}
-	return listpack.Text(s.lp, listpack.Random(s.lp, 1, rnd), &s.number)
+	return s.text(listpack.Random(s.lp, 1, rnd), 0)
 }
 
 // RandomDistinct gives fn n different members, or all if there are fewer; each choice has the same chance.
@@ -285,12 +281,12 @@ func (s *Set) RandomDistinct(n int, rnd func() uint64, fn func(member []byte)) {
 		for i := 0; i < size && n > 0; i++ {
 			if rnd()%uint64(size-i) < uint64(n) {
 				n--
-				fn(s.text(intset.At(s.lp, i)))
+				fn(s.digits(intset.At(s.lp, i), 0))
 			}
 		}
 	default:
 		for _, at := range listpack.RandomUnique(nil, s.lp, n, 1, rnd) {
-			fn(listpack.Text(s.lp, at, &s.number))
+			fn(s.text(at, 0))
 		}
 	}
 }

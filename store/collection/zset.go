@@ -5,7 +5,6 @@ import (
 	"math"
 	"strconv"
 
-	"github.com/larder-cache/larder/store/decimal"
 	"github.com/larder-cache/larder/store/keyspace"
 	"github.com/larder-cache/larder/store/listpack"
 	"github.com/larder-cache/larder/store/value"
@@ -16,15 +15,16 @@ import (
 type ZSet struct {
 	frame
 	emptied bool // all was removed at once; Commit deletes the key
-	// number and text are where a member's and a score's text is written if they are not there as such.
-	number [decimal.MaxLen]byte
-	text   [32]byte
+	found   int  // where the member is that Score has found last, while the listpack is as it was; listpack.None: not known
 }
+
+// scoreText is the longest text of a score.
+const scoreText = 32
 
 // Open opens the sorted set of an entry of that type, or with one that was not found an empty one.
 func (z *ZSet) Open(k Key, e keyspace.Entry) {
 	z.open(k, e, value.ZSet)
-	z.emptied = false
+	z.emptied, z.found = false, listpack.None
 }
 
 func (z *ZSet) root() value.RootedZSet { return value.OpenZSet(z.k.DB.Values(), z.e.Root()) }
@@ -79,12 +79,18 @@ func (z *ZSet) find(member []byte) int {
 	return listpack.Find(z.lp, listpack.First(z.lp), member, 1)
 }
 
+// edit is frame's. What was found is no more where it was.
+func (z *ZSet) edit(room int) {
+	z.found = listpack.None
+	z.frame.edit(room)
+}
+
 // Score is a member's score; false if there is no such member.
 func (z *ZSet) Score(member []byte) (score float64, ok bool) {
 	switch {
 	case z.lp != nil:
-		if at := z.find(member); at != listpack.None {
-			return packedScore(z.lp, listpack.Next(z.lp, at)), true
+		if z.found = z.find(member); z.found != listpack.None {
+			return packedScore(z.lp, listpack.Next(z.lp, z.found)), true
 		}
 	case z.rooted():
 		if x := z.root().Find(member); x.Found() {
@@ -123,47 +129,58 @@ func (z *ZSet) Fits(n, longest int) {
 
 // Set gives a member a score, which is no NaN; the member may be new.
 func (z *ZSet) Set(member []byte, score float64) {
+	at := listpack.None
+	if z.lp != nil {
+		at = z.find(member)
+	}
+	z.setAt(at, member, score)
+}
+
+// SetAsked is Set for a member of which Score was just asked.
+func (z *ZSet) SetAsked(member []byte, score float64) { z.setAt(z.found, member, score) }
+
+// setAt is Set for a member that is at a position of the listpack, if there is one and it is in it.
+func (z *ZSet) setAt(at int, member []byte, score float64) {
 	if z.rooted() {
 		z.change()
 		z.root().Set(member, score)
 		return
-	}
-	at := listpack.None
-	if z.lp != nil {
-		at = z.find(member)
 	}
 	if at == listpack.None && !z.packs(member) {
 		z.convert()
 		z.root().Set(member, score)
 		return
 	}
-	z.edit(listpack.EntryBytes(member) + len(z.text))
+	z.edit(listpack.EntryBytes(member) + scoreText)
+	from := listpack.HeaderBytes
 	if at != listpack.None {
+		if old := packedScore(z.lp, listpack.Next(z.lp, at)); old < score {
+			from = at // all before it stay before
+		}
 		z.lp = listpack.Delete(z.lp, at, 2)
 	} else if z.lp == nil {
-		z.enc, z.lp = value.ListPack, listpack.Init(z.k.DB.Scratch(listpack.EmptyBytes + len(member) + 2*len(z.text))[:listpack.EmptyBytes])
+		z.enc, z.lp = value.ListPack, listpack.Init(z.k.DB.Scratch(listpack.EmptyBytes + len(member) + 2*scoreText)[:listpack.EmptyBytes])
 	}
-	z.insert(member, score)
+	z.insert(from, member, score)
 }
 
 // packs reports whether a new member can be packed with the others.
 func (z *ZSet) packs(member []byte) bool {
 	l := z.limits()
-	return z.Len() < l.ZSetEntries && len(member) <= l.ZSetValueBytes && listpack.CanAdd(z.lp, len(member)+len(z.text)+2*listpack.EntryOverhead)
+	return z.Len() < l.ZSetEntries && len(member) <= l.ZSetValueBytes && listpack.CanAdd(z.lp, len(member)+scoreText+2*listpack.EntryOverhead)
 }
 
-// insert packs a new member where it belongs.
-func (z *ZSet) insert(member []byte, score float64) {
-	at := listpack.First(z.lp)
-	for at != listpack.None {
+// insert packs a new member where it belongs, which is not before a position.
+func (z *ZSet) insert(from int, member []byte, score float64) {
+	at := from
+	for at < listpack.End(z.lp) {
 		next := listpack.Next(z.lp, at)
-		if s := packedScore(z.lp, next); s > score || s == score && bytes.Compare(listpack.Text(z.lp, at, &z.number), member) > 0 {
+		if s := packedScore(z.lp, next); s > score || s == score && bytes.Compare(z.text(at, 0), member) > 0 {
 			break
 		}
-		at = listpack.Next(z.lp, next)
-	}
-	if at == listpack.None {
-		at = listpack.End(z.lp)
+		if at = listpack.Next(z.lp, next); at == listpack.None {
+			at = listpack.End(z.lp)
+		}
 	}
 	z.lp = z.insertScore(listpack.Insert(z.lp, at, member), at, score)
 }
@@ -173,7 +190,8 @@ func (z *ZSet) insertScore(lp []byte, at int, score float64) []byte {
 	if n, ok := wholeScore(score); ok {
 		lp, _ = listpack.InsertIntAfter(lp, at, n)
 	} else {
-		lp, _ = listpack.InsertAfter(lp, at, appendScoreText(z.text[:0], score))
+		var text [scoreText]byte
+		lp, _ = listpack.InsertAfter(lp, at, appendScoreText(text[:0], score))
 	}
 	return lp
 }
@@ -284,7 +302,7 @@ func (z *ZSet) Range(rank, n int, reverse bool, fn func(member []byte, score flo
 	}
 	for at := listpack.Seek(z.lp, 2*rank); at != listpack.None && n > 0; n-- {
 		score := listpack.Next(z.lp, at)
-		if fn(listpack.Text(z.lp, at, &z.number), packedScore(z.lp, score)); !reverse {
+		if fn(z.text(at, 0), packedScore(z.lp, score)); !reverse {
 			at = listpack.Next(z.lp, score)
 		} else if at = listpack.Prev(z.lp, at); at != listpack.None {
 			at = listpack.Prev(z.lp, at)
@@ -304,7 +322,7 @@ func (z *ZSet) each(fn func(member []byte, score float64) bool) {
 		return
 	}
 	for at, more := listpack.First(z.lp), true; more && at != listpack.None; {
-		member := listpack.Text(z.lp, at, &z.number)
+		member := z.text(at, 0)
 		at = listpack.Next(z.lp, at)
 		more = fn(member, packedScore(z.lp, at))
 		at = listpack.Next(z.lp, at)
@@ -329,7 +347,7 @@ func (z *ZSet) Packed() bool { return !z.rooted() }
 
 // at gives fn the packed member at a position, and its score.
 func (z *ZSet) at(at int, fn func(member []byte, score float64)) {
-	fn(listpack.Text(z.lp, at, &z.number), packedScore(z.lp, listpack.Next(z.lp, at)))
+	fn(z.text(at, 0), packedScore(z.lp, listpack.Next(z.lp, at)))
 }
 
 // Random gives fn a member picked with equal chances, and its score. There is at least one.
