@@ -121,7 +121,7 @@ func approxLimit(c *spec.Call) uint64 {
 // propagate journals the call with what came of it: the id that was made, at an index (0: the call's is as it should be), and in place of ~ and its threshold exactly what
 // they led to, as others need not have nodes of the same size.
 func (o *trimming) propagate(c *spec.Call, s *collection.Stream, at int, id []byte) {
-	if !o.trim.Approx && at == 0 {
+	if !o.trim.Approx && at == 0 || !c.Engine.Journals() {
 		return
 	}
 	old := [3][]byte{c.Args[at], c.Args[max(o.by-1, 0)], c.Args[o.by]}

@@ -31,8 +31,13 @@ type delivery struct {
 	to          *collection.StreamConsumer
 	group, name []byte
 
-	claim [14][]byte // XCLAIM's words
-	text  [128]byte  // of its numbers
+	claim *claimWords // made when it is needed
+}
+
+// claimWords is room for XCLAIM's words, and the text of its numbers.
+type claimWords struct {
+	words [14][]byte
+	text  [128]byte
 }
 
 // findConsumer finds the consumer, which is seen, or makes it; true if it did.
@@ -52,12 +57,21 @@ func (d *delivery) propagateConsumer() {
 
 // propagateGroup journals how far the group has read.
 func (d *delivery) propagateGroup() {
+	if !d.c.Engine.Journals() {
+		return
+	}
 	d.c.Engine.Propagate(wordXGroup, wordSetID, d.k.Name, d.group, d.g.LastID().Append(nil), wordEntriesRead, decimal(d.g.EntriesRead()))
 }
 
 // propagateClaim journals that an entry, whose id is given as text or else written here, is pending for its consumer.
 func (d *delivery) propagateClaim(p collection.StreamPending, id []byte) {
-	b := d.text[:0]
+	if !d.c.Engine.Journals() {
+		return
+	}
+	if d.claim == nil {
+		d.claim = new(claimWords)
+	}
+	b := d.claim.text[:0]
 	number := func(add func([]byte) []byte) []byte {
 		start := len(b)
 		b = add(b)
@@ -66,17 +80,18 @@ func (d *delivery) propagateClaim(p collection.StreamPending, id []byte) {
 	if id == nil {
 		id = number(p.ID.Append)
 	}
-	d.claim = [14][]byte{wordXClaim, d.k.Name, d.group, p.Consumer, wordZero, id,
+	d.claim.words = [14][]byte{wordXClaim, d.k.Name, d.group, p.Consumer, wordZero, id,
 		wordTime, number(func(b []byte) []byte { return strconv.AppendInt(b, p.DeliveredMs, 10) }),
 		wordRetryCount, number(func(b []byte) []byte { return strconv.AppendUint(b, p.Deliveries, 10) }),
 		wordForce, wordJustID, wordLastID, number(d.g.LastID().Append)}
-	d.c.Engine.Propagate(d.claim[:]...)
+	d.c.Engine.Propagate(d.claim.words[:]...)
 }
 
 // fresh answers entries that nobody of the group got yet, and delivers them.
 func (d *delivery) fresh(most int64, noAck bool) {
 	head := d.c.Out.Defer()
-	var ids []collection.StreamID
+	var few [16]collection.StreamID
+	ids := few[:0]
 	var it collection.StreamIter
 	from, _ := d.g.LastID().Next()
 	for d.s.Iterate(&it, from, collection.MaxStreamID(), false); (most == 0 || int64(len(ids)) < most) && it.Next(); {

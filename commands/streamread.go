@@ -139,7 +139,7 @@ func (o *streamRead) ids(c *spec.Call) bool {
 		if !ok {
 			return false
 		}
-		if o.byGroup && s.Group(o.group) == nil {
+		if o.byGroup && !s.HasGroup(o.group) {
 			c.Out.Error("NOGROUP No such key '" + string(cString(k.Name)) + "' or consumer group '" + string(cString(o.group)) + "' in XREADGROUP with GROUP option")
 			return false
 		}

@@ -203,10 +203,13 @@ func (x *Executor) Propagate(args ...[]byte) {
 		return
 	}
 	x.fx.given = true
-	if x.e.Journal.On() && !x.client.fromPrimary {
+	if x.Journals() {
 		x.fx.add(x.call.DB, args...)
 	}
 }
+
+// Journals implements spec.Engine.
+func (x *Executor) Journals() bool { return x.e.Journal.On() && !x.client.fromPrimary }
 
 // NoPropagate implements spec.Engine.
 func (x *Executor) NoPropagate() { x.fx.none = true }

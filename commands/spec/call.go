@@ -65,6 +65,8 @@ type Engine interface {
 	Dirty(n int)
 	// Propagate gives the commands to journal in place of the call itself; without arguments nothing is. Repeatable: each adds one.
 	Propagate(args ...[]byte)
+	// Journals reports whether anybody is told of what the call changes. If not, what would be given to Propagate need not be put together.
+	Journals() bool
 	// NoPropagate journals nothing for the call, whatever is dirty.
 	NoPropagate()
 	// EachShard visits the shards one after another, each under its lock, until fn says no. Only with Scope EachShard or AllShards.

@@ -29,6 +29,9 @@ type Stream struct {
 	v       value.RootedStream
 	changed bool // the walks know
 	groups  []*StreamGroup
+	// one and first are the group that was asked for first, and groups of it alone.
+	one   StreamGroup
+	first [1]*StreamGroup
 }
 
 // OpenStream is a handle on the stream of a key. e is what was found under it: a stream, or nothing.
@@ -187,7 +190,15 @@ func (s *Stream) Groups() int {
 	return s.v.Groups()
 }
 
-// Group is the group of this name, nil if there is none. Who asks twice gets the same handle.
+// HasGroup reports whether there is a group of this name.
+func (s *Stream) HasGroup(name []byte) (ok bool) {
+	if s.Found() {
+		_, ok = s.v.FindGroup(name)
+	}
+	return ok
+}
+
+// Group is the group of this name, nil if there is none. Who asks twice gets the same handle. The name must stay as it is while the handle is used.
 func (s *Stream) Group(name []byte) *StreamGroup {
 	for _, g := range s.groups {
 		if string(g.name) == string(name) {
@@ -201,21 +212,26 @@ func (s *Stream) Group(name []byte) *StreamGroup {
 	if !ok {
 		return nil
 	}
-	return s.keep(&StreamGroup{s: s, v: v, name: bytes.Clone(name)})
+	return s.keep(StreamGroup{s: s, v: v, name: name})
 }
 
-func (s *Stream) keep(g *StreamGroup) *StreamGroup {
-	s.groups = append(s.groups, g)
-	return g
+func (s *Stream) keep(g StreamGroup) *StreamGroup {
+	if len(s.groups) > 0 {
+		s.groups = append(s.groups, &g)
+		return &g
+	}
+	s.one = g
+	s.groups = append(s.first[:0], &s.one)
+	return &s.one
 }
 
-// CreateGroup makes a group; nil if there is one of this name. There must be a stream.
+// CreateGroup makes a group; nil if there is one of this name. There must be a stream. The name must stay as it is while the handle is used.
 func (s *Stream) CreateGroup(name []byte, last StreamID, entriesRead int64) *StreamGroup {
 	if s.Group(name) != nil {
 		return nil
 	}
 	v, _ := s.change().AddGroup(name, last, entriesRead)
-	return s.keep(&StreamGroup{s: s, v: v, name: bytes.Clone(name), own: true})
+	return s.keep(StreamGroup{s: s, v: v, name: name, own: true})
 }
 
 // DestroyGroup removes a group with all that it has; false if there is none of this name.

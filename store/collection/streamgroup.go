@@ -15,8 +15,9 @@ type StreamGroup struct {
 	v    value.StreamGroup
 	name []byte
 	own  bool // v may be changed
-	// version counts changes of consumers, whose handles look again.
+	// version counts what may have moved consumers, whose handles look again.
 	version int
+	one     StreamConsumer // the handle that was asked for first
 }
 
 // change is the group, for a change.
@@ -24,8 +25,8 @@ func (g *StreamGroup) change() value.StreamGroup {
 	if !g.own {
 		g.v, _ = g.s.change().OwnGroup(g.name)
 		g.own = true
+		g.version++
 	}
-	g.version++
 	return g.v
 }
 
@@ -50,22 +51,32 @@ func (g *StreamGroup) Pending() int { return g.v.Pending() }
 // Consumers is the number of consumers.
 func (g *StreamGroup) Consumers() int { return g.v.Consumers() }
 
-// Consumer is the consumer of this name, nil if there is none.
+// Consumer is the consumer of this name, nil if there is none. The name must stay as it is while the handle is used.
 func (g *StreamGroup) Consumer(name []byte) *StreamConsumer {
 	v, ok := g.v.FindConsumer(name)
 	if !ok {
 		return nil
 	}
-	return &StreamConsumer{g: g, v: v, name: bytes.Clone(name), version: g.version}
+	return g.keep(StreamConsumer{g: g, v: v, name: name, version: g.version})
 }
 
-// CreateConsumer makes a consumer that was seen at a time, in milliseconds since 1970, and never active; nil if there is one of this name.
+// keep is a handle that lives as long as g's, or as somebody has it.
+func (g *StreamGroup) keep(c StreamConsumer) *StreamConsumer {
+	if g.one.g == nil {
+		g.one = c
+		return &g.one
+	}
+	return &c
+}
+
+// CreateConsumer makes a consumer that was seen at a time, in milliseconds since 1970, and never active; nil if there is one of this name. The name must stay as it is while the
+// handle is used.
 func (g *StreamGroup) CreateConsumer(name []byte, seenMs int64) *StreamConsumer {
 	if _, ok := g.v.FindConsumer(name); ok {
 		return nil
 	}
 	v, _ := g.change().AddConsumer(name, seenMs, -1)
-	return &StreamConsumer{g: g, v: v, name: bytes.Clone(name), version: g.version}
+	return g.keep(StreamConsumer{g: g, v: v, name: name, own: true, version: g.version})
 }
 
 // DeleteConsumer removes a consumer and its pending entries, and tells how many these were; false if there is none of this name.
@@ -73,7 +84,9 @@ func (g *StreamGroup) DeleteConsumer(name []byte) (pending int, ok bool) {
 	if _, ok := g.v.FindConsumer(name); !ok {
 		return 0, false
 	}
-	return g.change().RemoveConsumer(name)
+	pending, ok = g.change().RemoveConsumer(name)
+	g.version++
+	return pending, ok
 }
 
 // EachConsumer goes over the consumers in the order of their names until fn is false. fn must not change the group.
@@ -105,7 +118,10 @@ func (g *StreamGroup) EachPending(from StreamID, fn func(StreamPending) bool) {
 
 // Deliver makes an entry pending for a consumer of the group: a new one, or one that was pending, whoever's it was. It reports whether it is new.
 func (g *StreamGroup) Deliver(c *StreamConsumer, id StreamID, deliveredMs int64, deliveries uint64) (created bool) {
-	return g.change().Deliver(c.change(), id, deliveredMs, deliveries)
+	if created = g.change().Deliver(c.change(), id, deliveredMs, deliveries); !created {
+		g.version++ // it may have been taken from another one
+	}
+	return created
 }
 
 // Ack takes an entry out of the pending ones; false if it is not among them.
@@ -113,7 +129,9 @@ func (g *StreamGroup) Ack(id StreamID) bool {
 	if _, ok := g.v.Lookup(id); !ok {
 		return false
 	}
-	return g.change().Ack(id)
+	g.change().Ack(id)
+	g.version++
+	return true
 }
 
 // StreamConsumer is a handle on a consumer. It stays good whatever else is done with the handle on the stream, until the consumer is deleted.
@@ -121,22 +139,26 @@ type StreamConsumer struct {
 	g       *StreamGroup
 	v       value.StreamConsumer
 	name    []byte
-	version int // of the group, when v was found
+	own     bool // v may be changed, if the version is the group's
+	version int  // of the group, when v was found
 }
 
 // read is the consumer, to be read.
 func (c *StreamConsumer) read() value.StreamConsumer {
 	if c.version != c.g.version {
 		c.v, _ = c.g.v.FindConsumer(c.name)
-		c.version = c.g.version
+		c.version, c.own = c.g.version, false
 	}
 	return c.v
 }
 
 // change is the consumer, for a change.
 func (c *StreamConsumer) change() value.StreamConsumer {
-	c.v, _ = c.g.change().OwnConsumer(c.name)
-	c.version = c.g.version
+	if g := c.g.change(); !c.own || c.version != c.g.version {
+		c.v, _ = g.OwnConsumer(c.name)
+		c.g.version++
+		c.version, c.own = c.g.version, true
+	}
 	return c.v
 }
 
