@@ -83,6 +83,7 @@ type Client struct {
 	killed    atomic.Bool
 	gone      atomic.Bool // out of the registry
 	parked    atomic.Bool // its next command is held back
+	patient   atomic.Bool // it has waited for snapshots, and its next write need not
 	monitor   atomic.Bool
 	silent    atomic.Bool // CLIENT REPLY OFF
 	quit      atomic.Bool // it said QUIT: there is nobody to send anything to

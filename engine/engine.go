@@ -57,7 +57,7 @@ const (
 	GateDiskError
 	// GateHoldWrites: a failover is under way, and writes wait for its end.
 	GateHoldWrites
-	// GatePreImages: so much waits for snapshots that writes wait until it is less. It alone changes outside Barrier.
+	// GatePreImages: so much waits for snapshots that writes wait until it is less. It changes outside Barrier, as GateSlowWrites does.
 	GatePreImages
 	// GateMoving: writes wait for the keys that are on their way to another server (moving.go). It changes outside Barrier, too.
 	GateMoving
@@ -65,6 +65,9 @@ const (
 	GateAsyncLoading
 	// GateBusy: a script runs for longer than busy-reply-threshold. It changes outside Barrier, by the script's executor.
 	GateBusy
+	// GateSlowWrites: so much waits for snapshots, or for a replica that gets one, that each write waits a little (hold.go). It is set as well while
+	// GatePreImages is.
+	GateSlowWrites
 )
 
 // Config is what an Engine is made of.
@@ -121,6 +124,7 @@ type Engine struct {
 
 	clients registry
 	pause   pause
+	slow    slowing
 	sleep   sleep
 	stats   Stats
 	seeds   atomic.Uint64
@@ -181,9 +185,10 @@ func New(cfg Config) *Engine {
 		e.steering = append(e.steering, steersTransaction(c))
 	}
 	e.clients.byID, e.clients.blocked = map[int64]*Client{}, map[*Client]struct{}{}
-	e.pause.parked = map[*Client]uint64{}
+	e.pause.parked = map[*Client]parking{}
 	e.stats.commands = make([]commandCounters, cfg.Table.Len())
-	cfg.Space.NotifyPreImages(e.preImagesFull)
+	e.slow.wake = make(chan struct{}, 1)
+	cfg.Space.NotifyPreImages(e.preImagePressure)
 	cfg.Space.NotifyDetached(e.Free)
 	e.clients.e = e
 	for i := range e.hists {

@@ -330,7 +330,7 @@ func (x *Executor) refusedAfter(c *Client, cmd *spec.Command, args [][]byte, g G
 		return "", true
 	case g&GateHoldWrites != 0 && has&(spec.Write|spec.MayReplicate) != 0:
 		return "", true
-	case write && g&GatePreImages != 0:
+	case write && g&GateSlowWrites != 0 && (g&GatePreImages != 0 || !c.patient.Swap(false)):
 		return "", true
 	case g&GateMoving != 0 && has&(spec.Write|spec.MayReplicate) != 0 && x.waitsForMove(c, cmd):
 		return "", true

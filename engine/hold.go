@@ -2,9 +2,13 @@ package engine
 
 import (
 	"context"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/larder-cache/larder/base/clock"
+	"github.com/larder-cache/larder/base/limits"
+	"github.com/larder-cache/larder/store/keyspace"
 )
 
 // holdsWrites are the gate bits by which writes wait, beside a pause.
@@ -21,28 +25,82 @@ func (e *Engine) HoldWritesLocked(on bool) {
 	e.resumeParked()
 }
 
-// preImagesFull is keyspace.Space's notice. Some shard is held, so there is no barrier: a write that is running may add one more
-// image to the queue, which is what its bound allows for.
-func (e *Engine) preImagesFull(full bool) {
-	if full {
-		e.changeGate(GatePreImages, 0)
-		return
-	}
-	e.changeGate(0, GatePreImages)
-	e.resumeParked()
+// slowing is what makes writes slow: each waits until that is over, or for so long as it says. So they are no faster than a disk or a replica that takes what they leave
+// behind, and one that takes nothing for a while does not stop them as long as there is room.
+type slowing struct {
+	mu       sync.Mutex // held while anything here changes, and the gate with it
+	pressure keyspace.Pressure
+	lag      time.Duration
+	wait     atomic.Int64  // ns
+	wake     chan struct{} // a message: writes begin to wait
 }
 
-// WritesWait reports whether writes wait for snapshots to take their pre-images.
-func (e *Engine) WritesWait() bool { return e.Gate()&GatePreImages != 0 }
+// preImagePressure is keyspace.Space's notice. Some shard is held, so there is no barrier: a write that is running may add one more
+// image to the queue, which is what its bounds allow for.
+func (e *Engine) preImagePressure(p keyspace.Pressure) {
+	e.slowDown(func(s *slowing) { s.pressure = p })
+}
 
-// preImagePause is how long AwaitPreImages sleeps at a time.
-const preImagePause = time.Millisecond
+// SlowForReplicas makes each write wait, at most limits.SlowWriteWait, as the stream piles up of a replica that gets a snapshot; 0: no longer.
+func (e *Engine) SlowForReplicas(wait time.Duration) {
+	e.slowDown(func(s *slowing) { s.lag = wait })
+}
 
-// AwaitPreImages returns when writes need not wait for snapshots, for who writes without a connection that could be parked: the
+func (e *Engine) slowDown(change func(*slowing)) {
+	s := &e.slow
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change(s)
+	wait, gate := s.lag, Gate(0)
+	if s.pressure != keyspace.Easy {
+		wait = limits.SlowWriteWait
+	}
+	if wait > 0 {
+		gate = GateSlowWrites
+	}
+	if s.pressure == keyspace.Full {
+		gate |= GatePreImages
+	}
+	s.wait.Store(int64(wait))
+	was := e.Gate() & (GateSlowWrites | GatePreImages)
+	e.changeGate(gate, (GateSlowWrites|GatePreImages)&^gate)
+	switch {
+	case gate == was:
+		return
+	case gate == 0:
+		e.resumeParked()
+		return
+	}
+	select {
+	case s.wake <- struct{}{}:
+	default: // somebody is about to look already
+	}
+}
+
+// WritesWait reports whether writes wait for snapshots to take their pre-images or for a replica, be it only for a little while.
+func (e *Engine) WritesWait() bool { return e.Gate()&GateSlowWrites != 0 }
+
+// SlowWrites gets a message when writes begin to wait: PaceWrites is to be called every limits.SlowWriteLook then, until it says that they no longer do.
+func (e *Engine) SlowWrites() <-chan struct{} { return e.slow.wake }
+
+// PaceWrites lets those go on, for one write each, who have waited for long enough. It reports whether writes still wait.
+func (e *Engine) PaceWrites() (more bool) {
+	g := e.Gate()
+	if g&(GatePauseAll|GatePauseWrite|holdsWrites) == 0 {
+		e.resumeParkedBefore(e.Clock.MonoNanos() - e.slow.wait.Load())
+	}
+	return g&GateSlowWrites != 0
+}
+
+// AwaitPreImages returns when writes need not wait for snapshots, or no longer, for who writes without a connection that could be parked: the
 // link to a primary.
 func (e *Engine) AwaitPreImages(ctx context.Context) error {
-	for e.Gate()&GatePreImages != 0 {
-		if err := clock.Sleep(ctx, e.Clock, preImagePause); err != nil {
+	begin := e.Clock.MonoNanos()
+	for g := e.Gate(); g&GateSlowWrites != 0; g = e.Gate() {
+		if g&GatePreImages == 0 && int64(clock.SinceMono(e.Clock, begin)) >= e.slow.wait.Load() {
+			return nil
+		}
+		if err := clock.Sleep(ctx, e.Clock, limits.SlowWriteLook); err != nil {
 			return err
 		}
 	}

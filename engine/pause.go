@@ -11,10 +11,16 @@ import (
 // pause is CLIENT PAUSE: until when, and who waits.
 type pause struct {
 	mu     sync.Mutex
-	until  int64              // ms since 1970; 0: no pause
-	mode   Gate               // GatePauseAll or GatePauseWrite
-	parked map[*Client]uint64 // and when, by turns
+	until  int64 // ms since 1970; 0: no pause
+	mode   Gate  // GatePauseAll or GatePauseWrite
+	parked map[*Client]parking
 	turns  uint64
+}
+
+// parking is since when a client is parked: in which turn, and in monotonic ns.
+type parking struct {
+	turn uint64
+	at   int64
 }
 
 // Pause holds commands back until a time (ms since 1970): all of them, or writes only. A second pause can make the first
@@ -69,11 +75,11 @@ func (e *Engine) PauseUntil() (until int64, all bool) {
 func (e *Engine) parkLocked(c *Client) {
 	e.pause.mu.Lock()
 	e.pause.turns++
-	e.pause.parked[c] = e.pause.turns
+	e.pause.parked[c] = parking{e.pause.turns, e.Clock.MonoNanos()}
 	c.parked.Store(true)
 	e.pause.mu.Unlock()
 	// A command without a key holds no shard, and snapshots may have caught up under another shard: it may be over already.
-	if e.Gate()&(GatePauseAll|GatePauseWrite|GateBusy|GateMoving|holdsWrites) == 0 {
+	if e.Gate()&(GatePauseAll|GatePauseWrite|GateBusy|GateMoving|GateSlowWrites|holdsWrites) == 0 {
 		e.resumeParked()
 	}
 }
@@ -83,12 +89,31 @@ func (e *Engine) parkLocked(c *Client) {
 func (e *Engine) resumeParked() {
 	e.pause.mu.Lock()
 	parked := e.pause.parked
-	e.pause.parked = map[*Client]uint64{}
+	e.pause.parked = map[*Client]parking{}
 	e.pause.mu.Unlock()
-	for _, c := range slices.SortedFunc(maps.Keys(parked), func(a, b *Client) int { return cmp.Compare(parked[a], parked[b]) }) {
+	resumeInTurn(parked)
+}
+
+func resumeInTurn(parked map[*Client]parking) {
+	for _, c := range slices.SortedFunc(maps.Keys(parked), func(a, b *Client) int { return cmp.Compare(parked[a].turn, parked[b].turn) }) {
 		c.parked.Store(false)
 		c.conn.Resume()
 	}
+}
+
+// resumeParkedBefore resumes who was parked before a time (monotonic ns), and whose write then need not wait for snapshots again.
+func (e *Engine) resumeParkedBefore(mono int64) {
+	due := map[*Client]parking{}
+	e.pause.mu.Lock()
+	for c, p := range e.pause.parked {
+		if p.at < mono {
+			due[c] = p
+			delete(e.pause.parked, c)
+			c.patient.Store(true)
+		}
+	}
+	e.pause.mu.Unlock()
+	resumeInTurn(due)
 }
 
 // endPause ends a pause whose time is over.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/larder-cache/larder/base/clock"
+	"github.com/larder-cache/larder/base/limits"
 	"github.com/larder-cache/larder/engine"
 	"github.com/larder-cache/larder/store/keyspace"
 )
@@ -57,6 +58,48 @@ func (n *Node) evictor() {
 		case <-v.Wanted():
 		}
 		for n.ctx.Err() == nil && v.Run() {
+		}
+	}
+}
+
+// slowForReplicas makes writes wait while a replica gets a snapshot and the stream that it is to have behind that grows: otherwise it takes memory without end, or the
+// replica is cut for it, comes again, and never gets through.
+func (n *Node) slowForReplicas() {
+	wait := time.Duration(0)
+	if n.repl.Snapshotting() {
+		wait = lagWait(n.journal.Excess(), n.syncLag())
+	}
+	n.engine.SlowForReplicas(wait)
+}
+
+// syncLag is how much of the stream may wait for the end of a full sync before writes are slowed down, in bytes: a share of memory as for pre-images, and well below what replicas are
+// cut for.
+func (n *Node) syncLag() int64 {
+	lag := max(n.arena.Used()/limits.PreImageQueueShare, limits.MinPreImageQueueBytes)
+	s := n.replicationSettings()
+	for _, limit := range []int64{s.ReplicaSoft, s.ReplicaLimit} {
+		if limit > 0 {
+			lag = min(lag, limit/2)
+		}
+	}
+	return max(lag, 1)
+}
+
+// lagWait is how long writes wait when so much of the stream does: not at all up to the bound, longest at twice that.
+func lagWait(lag, bound int64) time.Duration {
+	over := float64(lag-bound) / float64(bound)
+	return time.Duration(min(max(over, 0), 1) * float64(limits.SlowWriteWait))
+}
+
+// paceWrites lets those go on who have waited for snapshots, or for a replica, for long enough.
+func (n *Node) paceWrites() {
+	for {
+		select {
+		case <-n.ctx.Done():
+			return
+		case <-n.engine.SlowWrites():
+		}
+		for n.engine.PaceWrites() && clock.Sleep(n.ctx, n.clock, limits.SlowWriteLook) == nil {
 		}
 	}
 }

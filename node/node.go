@@ -238,11 +238,12 @@ func (n *Node) Serve() error {
 	if err := n.openListeners(); err != nil {
 		return err
 	}
-	n.done.Add(4)
+	n.done.Add(5)
 	go func() { defer n.done.Done(); n.cron() }()
 	go func() { defer n.done.Done(); n.background() }()
 	go func() { defer n.done.Done(); n.evictor() }()
 	go func() { defer n.done.Done(); n.defragmenter() }()
+	go func() { defer n.done.Done(); n.paceWrites() }()
 	if err := n.loadAtStart(); err != nil {
 		select {
 		case <-n.Done():
@@ -363,6 +364,7 @@ func (n *Node) cron() {
 		now := n.clock.Now()
 		n.engine.Tick(now.UnixMilli())
 		n.repl.Tick()
+		n.slowForReplicas()
 		n.migrator.tick(now)
 		n.saver.tick(now)
 		n.sweeper.tick(now)

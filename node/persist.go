@@ -207,31 +207,52 @@ func (s *saver) file(ctx context.Context, snap *snapshot, h replication.History,
 }
 
 func (s *saver) fill(ctx context.Context, f vfs.File, snap *snapshot, h replication.History, offset int64) error {
-	w := bufio.NewWriterSize(&autoSync{f: f, on: s.n.cfg.get("rdb-save-incremental-fsync")}, 256<<10)
-	if err := snap.WriteTo(ctx, w, replication.Form{}, h, offset); err != nil {
-		return err
+	a := &autoSync{f: f, on: s.n.cfg.get("rdb-save-incremental-fsync")}
+	w := bufio.NewWriterSize(a, 256<<10)
+	err := snap.WriteTo(ctx, w, replication.Form{}, h, offset)
+	if err == nil {
+		err = w.Flush()
 	}
-	if err := w.Flush(); err != nil {
+	if err := errors.Join(err, a.wait()); err != nil {
 		return err
 	}
 	return f.Sync()
 }
 
-// autoSync syncs a file every few megabytes, so that the sync at its end has little left to write.
+// autoSync syncs a file every few megabytes, so that the sync at its end has little left to write. The disk does that while the file goes on being written: who waited for it
+// would keep those waiting who write to what the snapshot has yet to take. Only a disk that falls far behind is waited for.
 type autoSync struct {
 	f        vfs.File
 	on       *value
 	unsynced int
+	syncing  chan error // gets the result of the sync that is under way; nil: none is
 }
 
 // Write implements io.Writer.
 func (a *autoSync) Write(b []byte) (int, error) {
 	n, err := a.f.Write(b)
-	if a.unsynced += n; err == nil && a.unsynced >= limits.AutoSyncBytes && a.on.bool() {
-		a.unsynced = 0
-		err = a.f.SyncData()
+	if a.unsynced += n; err != nil || a.unsynced < limits.AutoSyncBytes || !a.on.bool() {
+		return n, err
 	}
-	return n, err
+	if len(a.syncing) < cap(a.syncing) && a.unsynced < limits.MaxUnsyncedBytes {
+		return n, nil
+	}
+	if err := a.wait(); err != nil {
+		return n, err
+	}
+	a.unsynced, a.syncing = 0, make(chan error, 1)
+	go func(done chan<- error) { done <- a.f.SyncData() }(a.syncing)
+	return n, nil
+}
+
+// wait returns when no sync is under way, and how that went.
+func (a *autoSync) wait() error {
+	if a.syncing == nil {
+		return nil
+	}
+	err := <-a.syncing
+	a.syncing = nil
+	return err
 }
 
 var _ io.Writer = (*autoSync)(nil)

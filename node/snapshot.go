@@ -30,6 +30,8 @@ type snapshot struct {
 	timed bool  // fields of hashes have an expiry
 	keep  bool  // the journal was on: the history is worth going on from
 	hurry bool  // nobody is served meanwhile: it need not leave the processors to others
+	sync  bool  // it is for replicas, of whose stream up to
+	lag   int64 // bytes may wait meanwhile before writers have to
 	out   int   // the database selected in the file so far
 	delay delay // rdb-key-save-delay
 	pace  pacer
@@ -46,7 +48,12 @@ func (n *Node) Begin(version int) (replication.Snapshot, error) {
 	if version < rdb.ValkeyVersion && n.fieldsExpire() {
 		return nil, errFieldTTL(version)
 	}
-	return n.begin()
+	s, err := n.begin()
+	if err != nil {
+		return nil, err
+	}
+	s.sync, s.lag = true, n.syncLag()
+	return s, nil
 }
 
 // fieldsExpire reports whether fields of some hash have an expiry. All shards are held.
@@ -181,7 +188,7 @@ func (s *snapshot) step(ctx context.Context, out *rdb.Writer, i int, take func(h
 	}
 	worked := clock.SinceMono(s.n.clock, begin)
 	s.n.walks.worked.Add(int64(worked))
-	if s.hurry || s.crowded() {
+	if s.hurry || s.crowded() || s.behind() {
 		return nil
 	}
 	return s.pace.rest(ctx, worked)
@@ -193,6 +200,9 @@ func (s *snapshot) crowded() bool {
 	s.peak = max(s.peak, waiting)
 	return waiting > bound/2
 }
+
+// behind: so much of the stream waits for the end of a full sync that writers may soon have to.
+func (s *snapshot) behind() bool { return s.sync && s.n.journal.Excess() > s.lag/2 }
 
 // drain writes what waits in all shards, also in those that the walk has yet to come to.
 func (s *snapshot) drain(ctx context.Context, out *rdb.Writer) error {

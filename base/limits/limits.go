@@ -244,20 +244,27 @@ const (
 	// (PreImageNodeBytes at most) that changes.
 	PreImageCopyBytes = 64 * KiB
 	PreImageNodeBytes = 8 * KiB
-	// MaxPreImageQueueBytes is how much may wait for a walker before the writing connection has to.
+	// MaxPreImageQueueBytes is how much may wait for a walker before writes are slowed down: each waits until there is less, or for SlowWriteWait.
 	MaxPreImageQueueBytes = 64 * MiB
 	// MinPreImageQueueBytes may wait however small the node is, and of a bigger one 1/PreImageQueueShare of its memory. A node that is
 	// smaller than that never waits for a snapshot.
 	MinPreImageQueueBytes = 10 * MiB
 	PreImageQueueShare    = 32
+	// PreImageHeadroomShare: 1/PreImageHeadroomShare more than that may wait; beyond, no write goes on.
+	PreImageHeadroomShare = 2
 	// PreImageQueueStep is how much less must wait before writers go on, at most.
-	PreImageQueueStep = 1 * MiB
+	PreImageQueueStep = 256 * KiB
+	// SlowWriteWait is how long a write waits for snapshots while they only slow it down. Who has waited for so long is looked for every SlowWriteLook.
+	SlowWriteWait = 8 * time.Millisecond
+	SlowWriteLook = 2 * time.Millisecond
 	// WalkerShare is the part of a processor that a walker may take while the loops are busy: 1/WalkerShare.
 	WalkerShare = 10
 	// StalledSyncPatience is how long a replica may take nothing of its snapshot while writers wait for that; then it is cut.
 	StalledSyncPatience = 1 * time.Second
-	// AutoSyncBytes is how much of a snapshot is written before it is synced (rdb-save-incremental-fsync).
-	AutoSyncBytes = 4 * MiB
+	// AutoSyncBytes is how much of a snapshot is written before it is synced (rdb-save-incremental-fsync). While the disk is at it, up to
+	// MaxUnsyncedBytes more are written.
+	AutoSyncBytes    = 4 * MiB
+	MaxUnsyncedBytes = 64 * MiB
 	// MaxSyncSnapshots is how many snapshots for replicas are made at a time: others walk too, and a dict has room for a few.
 	MaxSyncSnapshots = 1
 	// WalkerLockHold is how long a snapshot's walker holds a shard at a time.

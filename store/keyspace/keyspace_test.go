@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -419,7 +420,7 @@ func TestWalkPending(t *testing.T) {
 	}
 }
 
-// TestWalkFull: the notice comes when more waits than may, once, and the all-clear when some of that is gone, or the walk.
+// TestWalkFull: notice is given, once each, when more waits than should and when more waits than may, and when that is over again, by what was emitted or with the walk.
 func TestWalkFull(t *testing.T) {
 	for name, end := range map[string]func(w *Walk){
 		"drained": func(w *Walk) {
@@ -434,8 +435,8 @@ func TestWalkFull(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, d := one(t)
-			var heard []bool
-			s.NotifyPreImages(func(full bool) { heard = append(heard, full) })
+			var heard []Pressure
+			s.NotifyPreImages(func(p Pressure) { heard = append(heard, p) })
 			set := func(i int, val byte) {
 				key := fmt.Appendf(nil, "key:%d", i)
 				d.SetString(s.Hash(key), key, bytes.Repeat([]byte{val}, 10_000), NoExpiry)
@@ -450,11 +451,11 @@ func TestWalkFull(t *testing.T) {
 			for i := range 2000 {
 				set(i, 'b')
 			}
-			if all, bound := s.PreImages(); len(heard) != 1 || !heard[0] || all <= bound {
+			if all, bound := s.PreImages(); !slices.Equal(heard, []Pressure{Slow, Full}) || all <= bound+bound/2 {
 				t.Fatalf("heard %v with %d waiting of %d", heard, all, bound)
 			}
 			end(w)
-			if all, _ := s.PreImages(); len(heard) != 2 || heard[1] || all != 0 {
+			if all, _ := s.PreImages(); !slices.Equal(heard, []Pressure{Slow, Full, Slow, Easy}) || all != 0 {
 				t.Errorf("heard %v, %d wait", heard, all)
 			}
 			w.Close()

@@ -88,14 +88,24 @@ func (q *preImageQueue) pop() int {
 	return n
 }
 
+// Pressure says what writers have to do for walks that do not get on as fast as they write.
+type Pressure int32
+
+// The pressures, in ascending order.
+const (
+	Easy Pressure = iota // nothing
+	Slow                 // more waits than should: a write is to wait until that is over, but not for long
+	Full                 // more waits than may: no write
+)
+
 // preImages counts what waits for all walks of a space, and tells when that is too much.
 type preImages struct {
-	waiting atomic.Int64
-	blocks  atomic.Int64 // of that, values in the arena that no key has any more
-	bound   atomic.Int64
-	full    atomic.Bool
-	mu      sync.Mutex // held while full changes, so that notify hears of the changes in order
-	notify  func(full bool)
+	waiting  atomic.Int64
+	blocks   atomic.Int64 // of that, values in the arena that no key has any more
+	bound    atomic.Int64 // from where it is Slow
+	pressure atomic.Int32
+	mu       sync.Mutex // held while pressure changes, so that notify hears of the changes in order
+	notify   func(Pressure)
 }
 
 // setBound fixes how much may wait, by what the space has.
@@ -103,36 +113,55 @@ func (p *preImages) setBound(used int64) {
 	p.bound.Store(min(max(used/limits.PreImageQueueShare, limits.MinPreImageQueueBytes), limits.MaxPreImageQueueBytes))
 }
 
-// again is how little must wait before writers go on. It is not much below the bound: who waits does so for what is between them to be written, which must be milliseconds.
+// most is how much may wait at all. What is between it and the bound is there for the time in which a disk or a replica takes nothing, and writers come through slowly.
+func most(bound int64) int64 { return bound + bound/limits.PreImageHeadroomShare }
+
+// again is how little must wait before a bound is forgotten. It is not much below: who waits does so for what is between them to be written, which must be milliseconds.
 func again(bound int64) int64 { return bound - min(bound/16, limits.PreImageQueueStep) }
+
+// after is the pressure that follows another when so much waits.
+func (p *preImages) after(was Pressure, waiting int64) Pressure {
+	bound := p.bound.Load()
+	switch {
+	case waiting <= again(bound):
+		return Easy
+	case waiting > most(bound):
+		return Full
+	case was == Full && waiting > again(most(bound)):
+		return Full
+	case was == Easy && waiting <= bound:
+		return Easy
+	}
+	return Slow
+}
 
 // add counts. It may be called under any shard's lock.
 func (p *preImages) add(n int) {
-	now, full := p.waiting.Add(int64(n)), p.full.Load()
-	if bound := p.bound.Load(); !full && now > bound || full && now <= again(bound) {
+	now := p.waiting.Add(int64(n))
+	if was := Pressure(p.pressure.Load()); p.after(was, now) != was {
 		p.cross()
 	}
 }
 
-// cross brings full up to date. It looks again until nothing changes: who counted meanwhile has seen the old state, and left it alone.
+// cross brings the pressure up to date. It looks again until nothing changes: who counted meanwhile has seen the old state, and left it alone.
 func (p *preImages) cross() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for {
-		now, bound, full := p.waiting.Load(), p.bound.Load(), p.full.Load()
-		if full && now > again(bound) || !full && now <= bound {
+		was := Pressure(p.pressure.Load())
+		now := p.after(was, p.waiting.Load())
+		if now == was {
 			return
 		}
-		p.full.Store(!full)
+		p.pressure.Store(int32(now))
 		if p.notify != nil {
-			p.notify(!full)
+			p.notify(now)
 		}
 	}
 }
 
-// NotifyPreImages sets what is called, under some shard's lock, when more pre-images wait for walks than may (true), and when
-// that is over (false). fn must neither wait nor take a shard. Once, before the space is used.
-func (s *Space) NotifyPreImages(fn func(full bool)) { s.preImages.notify = fn }
+// NotifyPreImages sets what is called, under some shard's lock, when the pressure on writers changes. fn must neither wait nor take a shard. Once, before the space is used.
+func (s *Space) NotifyPreImages(fn func(Pressure)) { s.preImages.notify = fn }
 
 // addBlock counts a block that only walks have any more, or n below 0: that had it.
 func (p *preImages) addBlock(n int64) {
@@ -145,7 +174,7 @@ func (s *Space) PreImageCopies() int64 {
 	return s.preImages.waiting.Load() - s.preImages.blocks.Load()
 }
 
-// PreImages is how many bytes wait for walks in all shards, copies and values that no key has any more, and how many may before writers have to wait.
+// PreImages is how many bytes wait for walks in all shards, copies and values that no key has any more, and from how many on writers have to wait.
 func (s *Space) PreImages() (waiting, bound int64) {
 	return s.preImages.waiting.Load(), s.preImages.bound.Load()
 }
