@@ -59,6 +59,7 @@ type Client struct {
 	noTouch       bool
 	script        bool        // whose calls a script makes
 	redirect      bool        // CLIENT CAPA redirect
+	patient       bool        // it was parked until its next command need not wait for snapshots; set while it is parked, else its loop's
 	readOnly      bool        // READONLY: reads of a replica are served, whatever redirect says
 	admin         atomic.Bool // came by the admin listener: not held back by pauses, never idle
 	lastCmd       *spec.Command
@@ -83,7 +84,6 @@ type Client struct {
 	killed    atomic.Bool
 	gone      atomic.Bool // out of the registry
 	parked    atomic.Bool // its next command is held back
-	patient   atomic.Bool // it has waited for snapshots, and its next write need not
 	monitor   atomic.Bool
 	silent    atomic.Bool // CLIENT REPLY OFF
 	quit      atomic.Bool // it said QUIT: there is nobody to send anything to

@@ -330,7 +330,7 @@ func (x *Executor) refusedAfter(c *Client, cmd *spec.Command, args [][]byte, g G
 		return "", true
 	case g&GateHoldWrites != 0 && has&(spec.Write|spec.MayReplicate) != 0:
 		return "", true
-	case write && g&GateSlowWrites != 0 && (g&GatePreImages != 0 || !c.patient.Swap(false)):
+	case write && g&GateSlowWrites != 0 && (g&GatePreImages != 0 || !c.patient):
 		return "", true
 	case g&GateMoving != 0 && has&(spec.Write|spec.MayReplicate) != 0 && x.waitsForMove(c, cmd):
 		return "", true
@@ -362,6 +362,7 @@ func (x *Executor) runLocked(c *Client, cmd *spec.Command, args [][]byte) Outcom
 			x.release()
 			return x.reject(c, cmd, msg)
 		}
+		c.patient = false // it was for this command
 	}
 	x.bindKeys()
 	x.outcome = Done

@@ -109,7 +109,7 @@ func (e *Engine) resumeParkedBefore(mono int64) {
 		if p.at < mono {
 			due[c] = p
 			delete(e.pause.parked, c)
-			c.patient.Store(true)
+			c.patient = true
 		}
 	}
 	e.pause.mu.Unlock()

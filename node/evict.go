@@ -66,7 +66,7 @@ func (n *Node) evictor() {
 // replica is cut for it, comes again, and never gets through.
 func (n *Node) slowForReplicas() {
 	wait := time.Duration(0)
-	if n.repl.Snapshotting() {
+	if n.repl.Syncing() {
 		wait = lagWait(n.journal.Excess(), n.syncLag())
 	}
 	n.engine.SlowForReplicas(wait)

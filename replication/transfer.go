@@ -115,6 +115,18 @@ func (m *Manager) Snapshotting() bool {
 	return m.making != nil
 }
 
+// Syncing reports whether a replica is on its way to having all data: a snapshot is being made for it, or it loads one, while its stream waits here.
+func (m *Manager) Syncing() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for r := range m.replicas {
+		if r.reader != nil && !r.online() {
+			return true
+		}
+	}
+	return m.making != nil
+}
+
 func (t *transfer) run() {
 	err := t.wait()
 	if err == nil {

@@ -28,14 +28,17 @@ type part struct {
 	key   []byte
 	// left is how many elements have not been handed over.
 	left int
-	// chunks are elements in the form in which they are emitted, bytes how many in all.
-	chunks [][]byte
-	bytes  int
+	// chunks are elements in the form in which they are emitted, bytes how many in all. spare are a few that were emitted, to be used again.
+	chunks, spare [][]byte
+	bytes         int
 	begun  bool // something was emitted
 }
 
 // readyBytes is what a chunk has at least, unless it is the last one.
 const readyBytes = 16 << 10
+
+// spareChunks is how many emitted chunks a part keeps.
+const spareChunks = 16
 
 // open opens the part of an entry, of this shard, that a walk is handed.
 func (ws *walkShard) open(e Entry, it *Item) {
@@ -70,7 +73,7 @@ func (sh *Shard) handElement(d *dict.Dict, walk int, ref arena.Ref) {
 	n := value.ElementBytes(&sh.values, p.typ, ref, p.item.FieldTTL)
 	last := len(p.chunks) - 1
 	if last < 0 || len(p.chunks[last])+n > ChunkBytes {
-		p.chunks = append(p.chunks, nil)
+		p.chunks = append(p.chunks, p.room())
 		last++
 	}
 	p.chunks[last] = value.AppendElement(p.chunks[last], &sh.values, p.typ, ref, p.item.FieldTTL)
@@ -79,13 +82,33 @@ func (sh *Shard) handElement(d *dict.Dict, walk int, ref arena.Ref) {
 	sh.space.preImages.add(n)
 }
 
+// room is a chunk to begin with. The first one grows as it needs: most collections are small, and many may wait at once.
+func (p *part) room() []byte {
+	if n := len(p.spare); n > 0 {
+		b := p.spare[n-1]
+		p.spare = p.spare[:n-1]
+		return b
+	}
+	if len(p.chunks) == 0 {
+		return nil
+	}
+	return make([]byte, 0, ChunkBytes)
+}
+
+// recycle keeps a chunk that was emitted for what comes next, so that a long way through a big value leaves nothing to the garbage collector.
+func (p *part) recycle(chunk []byte) {
+	if len(p.spare) < spareChunks && cap(chunk) <= 2*ChunkBytes {
+		p.spare = append(p.spare, chunk[:0])
+	}
+}
+
 // goOn emits the next chunk of the walk's current part, or goes on through its index until there is one.
 func (ws *walkShard) goOn() {
 	p := ws.current
 	sh := &ws.walk.space.shards[p.where.Load()]
 	if p.index == nil {
 		var chunk []byte
-		chunk, p.next = value.AppendNodes(nil, &sh.values, p.typ, p.root, p.next, readyBytes)
+		chunk, p.next = value.AppendNodes(p.room(), &sh.values, p.typ, p.root, p.next, readyBytes)
 		ws.sendChunk(p, sh, chunk, p.next == 0)
 		return
 	}
@@ -109,6 +132,7 @@ func (ws *walkShard) sendChunk(p *part, sh *Shard, chunk []byte, last bool) {
 	ws.item.Key, ws.item.Value, ws.item.first, ws.item.last = p.key, chunk, !p.begun, last
 	p.begun = true
 	ws.send()
+	p.recycle(chunk)
 	if last {
 		ws.current = nil
 		p.close(sh)
@@ -125,7 +149,7 @@ func (p *part) close(sh *Shard) {
 	p.index.EndWalk(p.slot)
 	delete(sh.space.walks[p.slot].Load().shards[sh.index].nested, p.index)
 	sh.space.preImages.add(-p.bytes)
-	p.chunks, p.bytes = nil, 0
+	p.chunks, p.spare, p.bytes = nil, nil, 0
 	sh.letWalkGo(p.typ, p.root)
 }
 
