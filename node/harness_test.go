@@ -216,7 +216,7 @@ func until(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// redis is a real redis-server, on TCP.
+// redis is a real redis-server, or what REDIS_SERVER names, on TCP.
 type redis struct {
 	t    *testing.T
 	addr string
@@ -230,7 +230,7 @@ func startRedis(t *testing.T, args ...string) *redis {
 	t.Helper()
 	r := &redis{t: t, port: freePort(t), dir: t.TempDir(), log: &logBuffer{}}
 	r.addr = fmt.Sprintf("127.0.0.1:%d", r.port)
-	r.cmd = exec.Command("redis-server", append([]string{"--bind", "127.0.0.1", "--port", strconv.Itoa(r.port), "--dir", r.dir, "--save", "",
+	r.cmd = exec.Command(enginetest.RealServer(), append([]string{"--bind", "127.0.0.1", "--port", strconv.Itoa(r.port), "--dir", r.dir, "--save", "",
 		"--repl-diskless-sync-delay", "0", "--unixsocket", filepath.Join(r.dir, "s")}, args...)...)
 	r.cmd.Stdout, r.cmd.Stderr = r.log, r.log
 	if err := r.cmd.Start(); err != nil {

@@ -3,11 +3,13 @@ package enginetest
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"io"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -20,7 +22,10 @@ type Redis struct {
 	path string // of its unix socket
 }
 
-// StartRedis starts the installed redis-server on a unix socket in a folder of its own, without persistence.
+// RealServer is the program that tests compare with: what REDIS_SERVER of the environment names, else the redis-server that is installed.
+func RealServer() string { return cmp.Or(os.Getenv("REDIS_SERVER"), "redis-server") }
+
+// StartRedis starts RealServer on a unix socket in a folder of its own, without persistence.
 func StartRedis(tb testing.TB, args ...string) *Redis {
 	tb.Helper()
 	dir, err := os.MkdirTemp("", "larder") // not the test's folder: a socket's path must be short
@@ -30,7 +35,7 @@ func StartRedis(tb testing.TB, args ...string) *Redis {
 	tb.Cleanup(func() { os.RemoveAll(dir) })
 	r := &Redis{tb, filepath.Join(dir, "s")}
 	own := []string{"--port", "0", "--unixsocket", r.path, "--save", "", "--appendonly", "no", "--dir", dir, "--logfile", ""}
-	cmd := exec.Command("redis-server", append(own, args...)...)
+	cmd := exec.Command(RealServer(), append(own, args...)...)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		tb.Fatal(err)
@@ -54,6 +59,39 @@ func StartRedis(tb testing.TB, args ...string) *Redis {
 	}
 	tb.Fatalf("redis-server did not start:\n%s", log.String())
 	return nil
+}
+
+// unreleased is the major version of what is built in between.
+const unreleased = 255
+
+// Release is a version without its last part: 702 is 7.2. What Valkey builds in between, as 255.255.255, counts as its first, 8.0, as no one can tell what
+// else it has. What is no version is 0.
+func Release(version string) int {
+	major, rest, _ := strings.Cut(version, ".")
+	minor, _, _ := strings.Cut(rest, ".")
+	a, err1 := strconv.Atoi(major)
+	b, err2 := strconv.Atoi(minor)
+	if err1 != nil || err2 != nil {
+		return 0
+	}
+	if a == unreleased {
+		return 800
+	}
+	return 100*a + b
+}
+
+// Version is what INFO says: Valkey's version if it is one, else Redis'.
+func (r *Redis) Version() string {
+	r.tb.Helper()
+	info := string(r.Dial().Value("INFO", "server").Str)
+	for _, field := range []string{"valkey_version:", "redis_version:"} {
+		if _, rest, found := strings.Cut(info, field); found {
+			version, _, _ := strings.Cut(rest, "\r\n")
+			return version
+		}
+	}
+	r.tb.Fatalf("INFO tells no version: %s", info)
+	return ""
 }
 
 // Peer is a connection to a real server.

@@ -2,6 +2,7 @@ package rdb
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"net"
@@ -21,7 +22,7 @@ type redisServer struct {
 	c   net.Conn
 }
 
-// startRedis starts the installed redis-server; dump, if not nil, is what it loads. It ends with the test.
+// startRedis starts the installed redis-server, or what REDIS_SERVER names; dump, if not nil, is what it loads. It ends with the test.
 func startRedis(t *testing.T, dump []byte, options ...string) *redisServer {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "rdb") // t.TempDir can be too long for a socket's path
@@ -36,7 +37,7 @@ func startRedis(t *testing.T, dump []byte, options ...string) *redisServer {
 	}
 	sock := filepath.Join(dir, "s")
 	args := append([]string{"--port", "0", "--unixsocket", sock, "--dir", dir, "--save", "", "--enable-debug-command", "yes", "--loglevel", "notice"}, options...)
-	cmd := exec.Command("redis-server", args...)
+	cmd := exec.Command(cmp.Or(os.Getenv("REDIS_SERVER"), "redis-server"), args...)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -20,12 +20,13 @@ func (g *generator) before(s step, cmd *spec.Command) act {
 	if len(keys) == 0 {
 		return nil
 	}
+	old := g.peer.release < 702
 	switch {
-	case cmd.Name == "xsetid": // 7.2 looks at what was deleted before
+	case old && cmd.Name == "xsetid": // 7.2 looks at what was deleted before
 		return act{s.also("DEL", keys[0]), s.also("XADD", keys[0], g.id(), "f1", "x")}
-	case strings.HasSuffix(cmd.Name, "claim") && len(s.args) > 3:
+	case old && strings.HasSuffix(cmd.Name, "claim") && len(s.args) > 3:
 		return act{s.also("XGROUP", "CREATECONSUMER", keys[0], s.args[2], s.args[3])}
-	case cmd.Name == "xreadgroup":
+	case old && cmd.Name == "xreadgroup":
 		return consumers(s, keys)
 	case strings.HasPrefix(cmd.Name, "sort"): // redis-server takes an errno that another command left for SORT's own; ZADD clears it
 		return act{s.also("ZADD", keys[0], "XX", "1", "x")}
@@ -41,7 +42,7 @@ func (g *generator) before(s step, cmd *spec.Command) act {
 func (g *generator) after(s step, cmd *spec.Command) act {
 	keys := keysOf(cmd, s.args)
 	switch {
-	case g.late: // redis-server 7.0.15 keeps what SET gave an expiry that is over until somebody looks
+	case g.late && g.peer.release < 800: // redis-server 7.0.15 keeps what SET gave an expiry that is over until somebody looks
 		return act{s.also("EXISTS", s.args[min(1, len(s.args)-1)])}
 	case cmd.Name == "spop" && len(keys) > 0: // which members are left is chance
 		return act{s.also("DEL", keys[0])}
@@ -79,21 +80,26 @@ func (g *generator) oneScore(s step, key string) act {
 	for range 1 + g.IntN(9) {
 		add = append(add, score, g.member())
 	}
-	distinct("zadd", add)
+	if g.peer.release < 702 {
+		distinct("zadd", add)
+	}
 	return act{s.also("DEL", key), s.also(add...)}
 }
 
 // agreed changes what one server takes and the other does not, where that would end the transaction on one side, or say in a script
 // another thing.
 func (g *generator) agreed(args []string, cmd *spec.Command) []string {
+	if has(args, "STORE") && has(args, "BY") { // the order may be left as it was
+		args = without(args, "ALPHA")
+	}
+	if g.peer.release >= 702 {
+		return args
+	}
 	long := func(w string) bool { return len(w) > longest }
 	if givers[cmd.Name][0] > 0 && (len(args) > 2*smallest || slices.ContainsFunc(args, long)) { // 7.2 reckons with what XX keeps out
 		args = without(args, "XX")
 	}
 	distinct(cmd.Name, args)
-	if has(args, "STORE") && has(args, "BY") { // the order may be left as it was
-		args = without(args, "ALPHA")
-	}
 	if cmd.Name == "lrem" { // 7.2 refuses the lowest of all numbers, which has no opposite
 		args = without(args, "-9223372036854775808")
 	}

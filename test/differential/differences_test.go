@@ -14,10 +14,18 @@ import (
 
 // difference is one that is meant: larder does what a version after 7.0.15 does, or what is its own choice and harms nobody.
 type difference struct {
-	why   string // which version explains it, and how; "no version explains it" where it is larder's own
+	// why says which version explains it, and how: a server of that version or a later one does as larder does. "no version explains it" is larder's own choice.
+	why   string
 	match func(s step, ours, theirs resp.Value) bool
 	needs string // the command that it is about
 	rare  bool   // a run may do without it
+}
+
+// applies tells whether a server of a release (enginetest.Release) may differ so.
+func (d *difference) applies(release int) bool {
+	version, _, _ := strings.Cut(strings.TrimPrefix(d.why, "Valkey "), " ")
+	explains := enginetest.Release(version)
+	return explains == 0 || release < explains
 }
 
 // longestIdle: only what was cut to the longest idle time, in seconds, is longer.
@@ -25,7 +33,7 @@ const longestIdle = 1<<24 - 1000
 
 // differences are all that are meant. One that explains nothing any more fails the test.
 var differences = []difference{
-	{needs: "scan", why: "8.1 refuses SCAN with a TYPE that does not exist, and says so before it looks at what follows", match: func(s step, o, r resp.Value) bool {
+	{needs: "scan", rare: true, why: "8.1 refuses SCAN with a TYPE that does not exist, and says so before it looks at what follows", match: func(s step, o, r resp.Value) bool {
 		return command(s.args) == "scan" && strings.HasPrefix(string(o.Str), "ERR unknown type name")
 	}},
 	{needs: "command", why: "7.2 takes a command without arguments in COMMAND GETKEYS", match: func(s step, o, r resp.Value) bool {
@@ -113,6 +121,24 @@ func sameNumbers(o, r resp.Value) bool {
 	a, err1 := strconv.ParseFloat(string(o.Str), 64)
 	b, err2 := strconv.ParseFloat(string(r.Str), 64)
 	return err1 == nil && err2 == nil && a == b
+}
+
+// TestApplies: what a version explains is no excuse for it.
+func TestApplies(t *testing.T) {
+	for _, c := range []struct {
+		why     string
+		release int
+		want    bool
+	}{{"7.2 is so", 700, true}, {"7.2 is so", 702, false}, {"Valkey 8.0 is so", 702, true}, {"Valkey 8.0 is so", 801, false}, {"no version explains it: x", 801, true}} {
+		if d := (difference{why: c.why}); d.applies(c.release) != c.want {
+			t.Errorf("%q applies to %d: %v", c.why, c.release, !c.want)
+		}
+	}
+	for version, want := range map[string]int{"7.0.15": 700, "7.2.4": 702, "8.1.1": 801, "255.255.255": 800, "no": 0} {
+		if got := enginetest.Release(version); got != want {
+			t.Errorf("release of %s: %d, want %d", version, got, want)
+		}
+	}
 }
 
 // TestCompatPage: what differs is told to users.

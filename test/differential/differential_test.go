@@ -1,10 +1,11 @@
-// Package differential gives the same random commands to larder's engine and to redis-server 7.0.15 and compares all that they answer,
-// byte for byte, and all that they hold. The commands are made from the declarations, so that one that is added is
-// tested with it.
+// Package differential gives the same random commands to larder's engine and to a real server and compares all that they answer, byte for byte, and all
+// that they hold. The commands are made from the declarations, so that one that is added is tested with it. The real server is the installed redis-server,
+// or what REDIS_SERVER of the environment names: any of Redis 7 or Valkey.
 //
 // It is about what commands do: sockets, limits and what a server says of itself are tested elsewhere.
 //
-// Reading order: generate_test.go, arguments_test.go, certain_test.go, differential_test.go, compare_test.go, differences_test.go, minimise_test.go.
+// Reading order: generate_test.go, peer_test.go, arguments_test.go, certain_test.go, differential_test.go, compare_test.go, differences_test.go, minimise_test.go;
+// cases_test.go has what chance seldom finds.
 package differential
 
 import (
@@ -43,7 +44,7 @@ var included = []string{"ping", "echo", "dbsize", "flushdb", "flushall", "swapdb
 	"eval", "eval_ro", "evalsha", "evalsha_ro", "fcall", "fcall_ro", "script|load", "script|exists", "script|flush", "function|load", "function|delete", "function|list",
 	"function|flush"}
 
-// excluded are commands whose replies say nothing here, with the reason. So are those that Redis 7.0 does not have.
+// excluded are commands whose replies say nothing here, with the reason. So are those that the other server does not have.
 var excluded = map[string]string{
 	"object|help": "its words are our own",
 	"xgroup|help": "its words are our own",
@@ -54,11 +55,11 @@ var excluded = map[string]string{
 	"migrate":     "it needs a third server",
 }
 
-// drawn are the commands of a table that are drawn.
-func drawn(table *spec.Table) (out []*spec.Command) {
-	for _, cmd := range table.All() {
+// drawn are the commands that are drawn.
+func (v *servers) drawn() (out []*spec.Command) {
+	for _, cmd := range v.larder.Table.All() {
 		name := cmd.FullName()
-		if cmd.Run == nil || len(cmd.Sub) > 0 || cmd.Since > "7.1" || excluded[name] != "" {
+		if cmd.Run == nil || len(cmd.Sub) > 0 || !v.peer.has(cmd) || excluded[name] != "" {
 			continue
 		}
 		if slices.Contains(groups, cmd.Group) || slices.Contains(included, name) {
@@ -86,6 +87,7 @@ type servers struct {
 	cycle  *engine.Cycle
 	ours   [2]*enginetest.Client
 	theirs [2]*enginetest.Peer
+	peer   *peer
 	aside  *enginetest.Client // of a database of its own
 	queued [2][]step          // what each connection's transaction has
 	seen   []int              // how often each difference was
@@ -95,18 +97,24 @@ type servers struct {
 	met    map[string]int // how many keys of a type and encoding were compared
 }
 
-func newServers(t *testing.T) *servers {
+// startReal starts the real server. Who waits there is told that the time is over when it looks at the clock: often.
+func startReal(t *testing.T) *enginetest.Redis {
+	return enginetest.StartRedis(t, "--proto-max-bulk-len", strconv.Itoa(maxString), "--hz", "500")
+}
+
+func newServers(t *testing.T) *servers { return serversWith(t, startReal(t)) }
+
+func serversWith(t *testing.T, real *enginetest.Redis) *servers {
 	v := &servers{t: t, start: time.Now(), seen: make([]int, len(differences)), done: map[string]bool{}, met: map[string]int{}}
 	v.larder = enginetest.New(t, v.start, keydump.Commands(keydump.Config{Compress: func() bool { return true }})...)
 	v.larder.Engine.Events = nil // nobody reads them
 	v.cycle = v.larder.Engine.NewCycle()
 	v.larder.Engine.Match = func(pattern, text []byte) bool { return glob.Match(pattern, text, true) }
 	v.larder.Engine.SetMaxString(maxString)
-	// Who waits is told that the time is over when it looks at the clock: often.
-	real := enginetest.StartRedis(t, "--proto-max-bulk-len", strconv.Itoa(maxString), "--hz", "500")
 	for i := range v.ours {
 		v.ours[i], v.theirs[i] = v.larder.Client(), real.Dial()
 	}
+	v.peer = newPeer(real)
 	v.aside = v.larder.Client()
 	v.aside.Raw("SELECT", strconv.Itoa(enginetest.Databases-1))
 	return v
@@ -156,9 +164,13 @@ func (v *servers) setLimits(small bool) {
 	}
 	space := v.larder.Engine.Space
 	space.SetLimits(l)
-	for name, n := range map[string]int{"hash-max-listpack-entries": l.HashEntries, "hash-max-listpack-value": l.HashValueBytes, "set-max-intset-entries": l.SetIntSetEntries,
+	limits := map[string]int{"hash-max-listpack-entries": l.HashEntries, "hash-max-listpack-value": l.HashValueBytes, "set-max-intset-entries": l.SetIntSetEntries,
 		"zset-max-listpack-entries": l.ZSetEntries, "zset-max-listpack-value": l.ZSetValueBytes, "list-max-listpack-size": l.ListSize,
-		"stream-node-max-bytes": l.StreamNodeBytes, "stream-node-max-entries": l.StreamNodeEntries} {
+		"stream-node-max-bytes": l.StreamNodeBytes, "stream-node-max-entries": l.StreamNodeEntries}
+	if v.peer.release >= 702 {
+		limits["set-max-listpack-entries"], limits["set-max-listpack-value"] = l.SetEntries, l.SetValueBytes
+	}
+	for name, n := range limits {
 		v.theirs[0].Value("CONFIG", "SET", name, strconv.Itoa(n))
 	}
 }
@@ -244,7 +256,7 @@ func (v *servers) sameValue(s step, o, r resp.Value) bool {
 		o, r = cause(o), cause(r)
 	}
 	for i, d := range differences {
-		if d.match(s, o, r) {
+		if d.applies(v.peer.release) && d.match(s, o, r) {
 			v.seen[i]++
 			return true
 		}
@@ -352,26 +364,26 @@ func (v *servers) play(set setting, acts []act) (ran int, m *mismatch) {
 // TestRandomCommands is the whole: RESP2 and RESP3, plain, in transactions and through Lua.
 func TestRandomCommands(t *testing.T) {
 	v := newServers(t)
-	cmds := drawn(v.larder.Table)
+	cmds := v.drawn()
 	names(t, v.larder.Table)
 	dumps := v.dumps()
 	total := 0
 	for _, proto := range []int{2, 3} {
 		for _, how := range []kind{plain, transactions, scripts} {
-			g := newGenerator(*seed+uint64(10*proto)+uint64(how), v.start, cmds, how, dumps)
+			g := newGenerator(*seed+uint64(10*proto)+uint64(how), v, how, dumps)
 			before := total
 			for total-before < *count/6 {
 				set := setting{proto: proto, small: g.one(2)}
 				acts, n := g.episode(episode)
 				total += n
 				if ran, m := v.play(set, acts); m != nil {
-					t.Fatalf("seed %d, RESP%d, %v, small %v: after some %d commands larder and redis-server differ.\n%s", *seed, proto, how, set.small, total,
+					t.Fatalf("seed %d, RESP%d, %v, small %v: after some %d commands larder and %s differ.\n%s", *seed, proto, how, set.small, total, v.peer,
 						v.explain(set, acts[:ran], m))
 				}
 			}
 		}
 	}
-	t.Logf("seed %d: %d commands of %d kinds; with those that compare keys %d were run, %d of them answered an error", *seed, total, len(cmds), v.ran, v.failed)
+	t.Logf("%s, seed %d: %d commands of %d kinds; with those that compare keys %d were run, %d of them answered an error", v.peer, *seed, total, len(cmds), v.ran, v.failed)
 	if *count >= enough {
 		v.coverage(cmds)
 	}
@@ -407,7 +419,7 @@ func (v *servers) coverage(cmds []*spec.Command) {
 	v.t.Logf("compared keys: %v", v.met)
 	for i, d := range differences {
 		exists := v.larder.Table.Lookup([]byte(d.needs)) != nil
-		if exists && !d.rare && v.seen[i] == 0 {
+		if exists && !d.rare && d.applies(v.peer.release) && v.seen[i] == 0 {
 			v.t.Errorf("nothing needs this explanation any more: %s", d.why)
 		}
 		v.t.Logf("%7d times: %s", v.seen[i], d.why)

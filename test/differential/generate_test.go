@@ -55,6 +55,7 @@ type generator struct {
 	*rand.Rand
 	start time.Time
 	cmds  []*spec.Command
+	peer  *peer    // what the commands are also given to
 	dumps []string // payloads for RESTORE
 	kind  kind
 	// focus are the commands that the present episode has most of: else no collection would grow.
@@ -68,8 +69,8 @@ type generator struct {
 	entries uint64 // of the streams: their IDs grow
 }
 
-func newGenerator(seed uint64, start time.Time, cmds []*spec.Command, k kind, dumps []string) *generator {
-	return &generator{Rand: rand.New(rand.NewPCG(seed, 1)), start: start, cmds: cmds, kind: k, dumps: dumps}
+func newGenerator(seed uint64, v *servers, k kind, dumps []string) *generator {
+	return &generator{Rand: rand.New(rand.NewPCG(seed, 1)), start: v.start, cmds: v.drawn(), peer: v.peer, kind: k, dumps: dumps}
 }
 
 func (g *generator) one(n int) bool { return g.IntN(n) == 0 }
@@ -153,8 +154,9 @@ func (g *generator) transaction() (out []act) {
 	for range g.IntN(6) {
 		switch {
 		case g.one(60):
-			// MULTI and WATCH in here lose the transaction since Valkey 8; redis-server 7.0 only refuses them.
 			say("nosuchcommand", "x")
+		case g.peer.release >= 800 && g.one(60): // since then they lose the transaction; before, they are only refused
+			say(pick(g, "MULTI", "WATCH"), "x")
 		case g.one(30):
 			say("SELECT", strconv.Itoa(g.IntN(databases)))
 		default:
@@ -241,17 +243,13 @@ func timed(cmd *spec.Command) bool {
 	return takes(cmd.Args)
 }
 
-// undrawn: redis-server 7.0.15 does not know the argument, or it stands for a time that is each server's own (the ID that XADD makes).
-func undrawn(a *spec.Arg) bool {
-	switch a.Token {
-	case "NOVALUES", "NOSCORES", "WITHSCORE", "*":
-		return a.Type == spec.TypePureToken
-	}
-	return a.Since > "7.1"
+// undrawn: the other server does not know the argument, or it stands for a time that is each server's own (the ID that XADD makes).
+func (g *generator) undrawn(cmd *spec.Command, a *spec.Arg) bool {
+	return a.Token != "" && !g.peer.takes(cmd, a.Token) || a.Type == spec.TypePureToken && a.Token == "*"
 }
 
 func (g *generator) arg(args []string, cmd *spec.Command, a *spec.Arg) []string {
-	if a.Optional && (undrawn(a) || !g.one(2)) {
+	if a.Optional && (g.undrawn(cmd, a) || !g.one(2)) {
 		return args
 	}
 	n := g.times(cmd, a)
@@ -262,7 +260,7 @@ func (g *generator) arg(args []string, cmd *spec.Command, a *spec.Arg) []string 
 		switch a.Type {
 		case spec.TypePureToken:
 		case spec.TypeOneOf:
-			some := slices.DeleteFunc(slices.Clone(a.Sub), func(a spec.Arg) bool { return undrawn(&a) })
+			some := slices.DeleteFunc(slices.Clone(a.Sub), func(a spec.Arg) bool { return g.undrawn(cmd, &a) })
 			args = g.arg(args, cmd, &some[g.IntN(len(some))])
 		case spec.TypeBlock:
 			for i := range a.Sub {
