@@ -49,16 +49,7 @@ func scanElements(c *spec.Call, t value.Type, run func(s *elementScan, ent keysp
 }
 
 func (s *elementScan) parse() bool {
-	return s.scanOptions.parse(s.c, 3, func(*spec.Option) bool { s.noValues = true; return true }, s.misfit)
-}
-
-// misfit is the error where the options do not go on after the first few.
-func (s *elementScan) misfit(after int) string {
-	at := 3 + 2*after // of all options only NOVALUES, which fits here only if it is HSCAN's, is one word
-	if c := s.c; c.Cmd.Name != "hscan" && at < len(c.Args) && spec.EqualFold(c.Args[at], "novalues") {
-		return "ERR NOVALUES option can only be used in HSCAN"
-	}
-	return spec.ErrSyntax
+	return s.scanOptions.parse(s.c, 3, func(*spec.Option) bool { s.noValues = true; return true })
 }
 
 // tell answers one part of an element.

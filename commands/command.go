@@ -84,7 +84,7 @@ func (t catalogue) infoRun(c *spec.Call) {
 		if cmd := t.find(name); cmd != nil {
 			replyInfo(c.Out, cmd)
 		} else {
-			c.Out.NullArray()
+			c.Out.Null()
 		}
 	}
 }

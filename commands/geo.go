@@ -122,7 +122,7 @@ func geoaddRun(c *spec.Call) {
 	}
 }
 
-var wordZAdd = []byte("ZADD")
+var wordZAdd = []byte("zadd") // as Valkey writes it
 
 // eachPlace answers, as tell does, the places of the members that the call names, and with missing those that are not there.
 func eachPlace(c *spec.Call, missing func(), tell func(*spec.Call, geoPlace)) {

@@ -78,8 +78,8 @@ type scanOptions struct {
 }
 
 // parse reads the options from an argument on; false after it has answered an error. As in Redis, a wrong value before a wrong word is what is told.
-// other takes an option that is a command's own, and misfit is the error where they do not go on after so many.
-func (s *scanOptions) parse(c *spec.Call, from int, other func(o *spec.Option) bool, misfit func(after int) string) bool {
+// other takes an option that is a command's own.
+func (s *scanOptions) parse(c *spec.Call, from int, other func(o *spec.Option) bool) bool {
 	s.count = 10
 	opts, fit := c.Cmd.Options(nil, c.Args, from)
 	for i := range opts {
@@ -106,9 +106,27 @@ func (s *scanOptions) parse(c *spec.Call, from int, other func(o *spec.Option) b
 		}
 	}
 	if !fit {
-		c.Out.Error(misfit(len(opts)))
+		c.Out.Error(scanMisfit(c, from, opts))
 	}
 	return fit
+}
+
+// scanMisfit is the error of the word behind the options that were read: of what only another scan takes it says so.
+func scanMisfit(c *spec.Call, from int, read []spec.Option) string {
+	at := from
+	for i := range read {
+		if at++; read[i].Arg.Type != spec.TypePureToken {
+			at++
+		}
+	}
+	switch {
+	case at >= len(c.Args):
+	case spec.EqualFold(c.Args[at], "novalues") && c.Cmd.Name != "hscan":
+		return "ERR NOVALUES option can only be used in HSCAN"
+	case spec.EqualFold(c.Args[at], "noscores") && c.Cmd.Name != "zscan":
+		return "ERR NOSCORES option can only be used in ZSCAN"
+	}
+	return spec.ErrSyntax
 }
 
 // wants reports whether a key or an element is to be told.
@@ -123,7 +141,7 @@ func (s *scan) parse() bool {
 			return false
 		}
 		return true
-	}, func(int) string { return spec.ErrSyntax })
+	})
 }
 
 // noType is no value's type.

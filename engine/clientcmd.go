@@ -3,7 +3,6 @@ package engine
 import (
 	"math"
 	"slices"
-	"strings"
 	"sync/atomic"
 
 	"github.com/larder-cache/larder/base/limits"
@@ -99,7 +98,7 @@ func clientSetInfo(c *spec.Call) {
 		return
 	}
 	if !cleanName(val) {
-		c.Out.Error("ERR " + strings.ToLower(string(name)) + " cannot contain spaces, newlines or special characters.")
+		c.Out.Error("ERR " + string(name) + " cannot contain spaces, newlines or special characters.")
 		return
 	}
 	storeText(to, val)

@@ -51,7 +51,7 @@ func StartRedis(tb testing.TB, args ...string) *Redis {
 	})
 	var log strings.Builder
 	for lines := bufio.NewScanner(out); lines.Scan(); {
-		if strings.Contains(lines.Text(), "eady to accept connections at") {
+		if strings.Contains(lines.Text(), "eady to accept connections") {
 			go io.Copy(io.Discard, out) //nolint:errcheck // until it is killed
 			return r
 		}

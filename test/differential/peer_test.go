@@ -46,7 +46,7 @@ func arguments(tokens map[string]bool, args []resp.Value) {
 		for i := 0; i+1 < len(arg.Elems); i += 2 {
 			switch string(arg.Elems[i].Str) {
 			case "token":
-				tokens[string(arg.Elems[i+1].Str)] = true
+				tokens[strings.ToUpper(string(arg.Elems[i+1].Str))] = true
 			case "arguments":
 				arguments(tokens, arg.Elems[i+1].Elems)
 			}
@@ -57,5 +57,5 @@ func arguments(tokens map[string]bool, args []resp.Value) {
 func (p *peer) has(cmd *spec.Command) bool { return p.grammar[strings.ToLower(cmd.FullName())] != nil }
 
 func (p *peer) takes(cmd *spec.Command, token string) bool {
-	return p.grammar[strings.ToLower(cmd.FullName())][token]
+	return p.grammar[strings.ToLower(cmd.FullName())][strings.ToUpper(token)]
 }
