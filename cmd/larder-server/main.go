@@ -94,6 +94,8 @@ func configError(err error) int {
 
 // serve runs a node until it is told to stop, by SHUTDOWN or by SIGTERM or SIGINT.
 func serve(cfg *node.Config) int {
+	// The terminal that it was started from may close, and who reads its output may end.
+	signal.Ignore(syscall.SIGHUP, syscall.SIGPIPE)
 	out, err := cfg.LogOutput()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "larder-server:", err)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"fmt"
@@ -174,6 +175,39 @@ func TestSignals(t *testing.T) {
 			if v, err := again.client().Get(t.Context(), "k").Result(); v != "v" || err != nil {
 				t.Errorf("after the restart: %q, %v", v, err)
 			}
+		}
+	}
+}
+
+// TestOutlivesItsTerminal: as redis-server does it goes on when its terminal closes, and when nobody reads its output any more.
+func TestOutlivesItsTerminal(t *testing.T) {
+	p := start(t)
+	if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.client().Ping(t.Context()).Err(); err != nil {
+		t.Errorf("after SIGHUP: %v", err)
+	}
+
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p = command(t, "--port", "0", "--unixsocket", filepath.Join(t.TempDir(), "s"), "--dir", t.TempDir())
+	p.cmd.Stdout, p.cmd.Stderr = w, w
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.cmd.Process.Kill(); p.cmd.Wait() }) //nolint:errcheck // it may be gone
+	w.Close()
+	for lines := bufio.NewScanner(r); lines.Scan() && !strings.Contains(lines.Text(), "Ready to accept connections"); {
+	}
+	r.Close()
+	c := redis.NewClient(&redis.Options{Network: "unix", Addr: p.cmd.Args[4]})
+	defer c.Close()
+	for range 2 { // the first one writes to the log
+		if err := c.Do(t.Context(), "BGSAVE").Err(); err != nil && !strings.Contains(err.Error(), "already in progress") {
+			t.Errorf("with nobody who reads its output: %v", err)
 		}
 	}
 }
