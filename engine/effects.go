@@ -215,24 +215,47 @@ func (x *Executor) Journals() bool { return x.e.Journal.On() && !x.client.fromPr
 func (x *Executor) NoPropagate() { x.fx.none = true }
 
 // EachShard implements spec.Engine. Within a transaction the shards are held already.
+//
+// A busy script that has claimed one ends the visit: the command is answered as it would be now.
 func (x *Executor) EachShard(fn func(*keyspace.Shard) bool) {
 	for i := range x.e.shards {
+		if !x.held.has(i) && !x.lockUnlessBusy(i) {
+			return
+		}
 		more := true
-		x.Shard(i, func(s *keyspace.Shard) { more = fn(s) })
+		x.visit(i, func(s *keyspace.Shard) { more = fn(s) })
 		if !more {
 			return
 		}
 	}
 }
 
+// lockUnlessBusy takes a shard, but for one that a busy script has claimed: then it notes what the command is to be answered, and reports false.
+func (x *Executor) lockUnlessBusy(i int) bool {
+	for x.e.lock(i); x.e.shards[i].scripted; x.e.lock(i) {
+		x.e.unlock(i)
+		if x.stuck = x.e.busyText(); x.stuck != "" {
+			return false
+		} // else the script has just ended
+	}
+	return true
+}
+
 // Shard implements spec.Engine. What fn deletes is journaled before the shard is let go; within a transaction it is one effect with
 // the rest.
 func (x *Executor) Shard(i int, fn func(*keyspace.Shard)) {
+	if !x.held.has(i) {
+		x.e.lockData(i)
+	}
+	x.visit(i, fn)
+}
+
+// visit runs fn for a shard that is held: by the command, or just for this.
+func (x *Executor) visit(i int, fn func(*keyspace.Shard)) {
 	if x.held.has(i) {
 		fn(x.e.shards[i].ks)
 		return
 	}
-	x.e.lockData(i)
 	x.held.add(i)
 	fn(x.e.shards[i].ks)
 	x.commitEach()

@@ -67,6 +67,7 @@ type Executor struct {
 	turnHeld     bool         // it is this executor's turn to run Lua
 	roaming      bool         // the running command may take further shards (roam.go)
 	fullNow      bool         // memory was full before a command that runs Lua
+	stuck        string       // what the running command is answered, as a busy script has what it wanted to visit; "" if not
 	scriptError  bool         // the reply is an error of a script
 	countedError bool         // the reply is an error that was counted already
 	nested       bool         // runs while another executor of its loop runs a script
@@ -498,6 +499,11 @@ func (x *Executor) invoke(cmd *spec.Command) {
 	}
 	start, began := len(x.call.Out.Buf), x.monoLast
 	cmd.Run(&x.call)
+	if x.stuck != "" {
+		x.call.Out.Buf = x.call.Out.Buf[:start]
+		x.call.Out.Error(x.stuck)
+		x.stuck = ""
+	}
 	if x.client.attend&attendKeys != 0 && cmd.Is(spec.ReadOnly) {
 		x.remember(cmd)
 	}

@@ -123,7 +123,7 @@ func (e *Engine) lockAll() {
 	for e.lockInOrder(&set); e.Gate()&GateBusy != 0; e.lockInOrder(&set) {
 		done := e.scripts.busyEnd()
 		e.unlockAll()
-		<-done
+		e.awaitScript(done)
 	}
 }
 
@@ -132,7 +132,7 @@ func (e *Engine) lockData(i int) {
 	for e.lock(i); e.shards[i].scripted; e.lock(i) {
 		done := e.scripts.busyEnd()
 		e.unlock(i)
-		<-done
+		e.awaitScript(done)
 	}
 }
 

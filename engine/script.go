@@ -25,6 +25,8 @@ type scripting struct {
 	lib       *script.VM
 	libraries *script.Libraries
 
+	polled polls
+
 	debug   atomic.Bool // scripts may call DEBUG
 	running atomic.Pointer[scriptRun]
 	busy    atomic.Pointer[chan struct{}] // closed when a script becomes busy
@@ -149,9 +151,12 @@ func (e *Engine) SetBusyThreshold(ns int64) { e.scripts.threshold.Store(ns) }
 // LetScriptsDebug says whether scripts may call DEBUG: DEBUG SET-DISABLE-DENY-SCRIPTS.
 func (e *Engine) LetScriptsDebug(on bool) { e.scripts.debug.Store(on) }
 
-// SetPoll gives the executor what lets its loop's other connections have their say while a script is busy. It is called from within a
-// command of the loop.
-func (x *Executor) SetPoll(fn func()) { x.poll = fn }
+// SetPoll gives the executor of a loop what lets the loop's other connections have their say while a script is busy, which is called from
+// within a command of the loop, and what tells whether the caller is that loop.
+func (x *Executor) SetPoll(poll func(), mine func() bool) {
+	x.poll = poll
+	x.e.scripts.polled.add(polled{poll, mine})
+}
 
 // SetNested marks the executor as one that runs commands from within a script's: it must not wait for what the script has.
 func (x *Executor) SetNested() { x.nested = true }

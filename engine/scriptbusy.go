@@ -2,6 +2,7 @@ package engine
 
 import (
 	"strconv"
+	"sync"
 
 	"github.com/larder-cache/larder/commands/spec"
 )
@@ -97,6 +98,56 @@ func (x *Executor) leaveBusy() {
 	x.e.changeGate(0, GateBusy)
 	close(*s.end.Load())
 	x.e.resumeParked()
+}
+
+// polled is a loop that can see to its connections from within a command: Executor.SetPoll.
+type polled struct {
+	poll func()
+	mine func() bool
+}
+
+// polls are an engine's loops.
+type polls struct {
+	mu  sync.Mutex
+	all []polled
+}
+
+func (p *polls) add(l polled) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.all = append(p.all, l)
+}
+
+// of is what the calling loop is to call, nil if the caller is no loop.
+func (p *polls) of() func() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, l := range p.all {
+		if l.mine() {
+			return l.poll
+		}
+	}
+	return nil
+}
+
+// awaitScript waits for the end of a busy script. A loop must not sleep over it: who is to kill the script may be one of its connections.
+// The caller holds nothing.
+func (e *Engine) awaitScript(end <-chan struct{}) {
+	poll := e.scripts.polled.of()
+	if poll == nil {
+		<-end
+		return
+	}
+	t := e.Clock.NewTicker(pollEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-end:
+			return
+		case <-t.C():
+			poll()
+		}
+	}
 }
 
 // killScript is SCRIPT KILL and FUNCTION KILL.

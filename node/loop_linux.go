@@ -32,6 +32,7 @@ type epollLoop struct {
 	box    mailbox
 	spare  []func()
 	conns  map[int]*epollConn // by descriptor
+	thread atomic.Int32       // the system's number of the thread that it runs on
 	again  []*epollConn       // with commands left over from their last turn
 	late   []*epollConn       // whose replies wait for settle
 	buf    []byte             // what one read takes; shared by the connections, one at a time
@@ -85,7 +86,7 @@ func newEpollLoop(sh *shared) (*epollLoop, error) {
 		return nil, os.NewSyscallError("eventfd", err)
 	}
 	l := &epollLoop{shared: sh, x: sh.engine.NewExecutor(), ep: ep, wakeFD: wake, conns: map[int]*epollConn{}, buf: make([]byte, limits.ReadChunkBytes)}
-	l.x.SetPoll(l.pollBusy)
+	l.x.SetPoll(l.pollBusy, func() bool { return int32(unix.Gettid()) == l.thread.Load() })
 	return l, l.ctl(unix.EPOLL_CTL_ADD, wake, unix.EPOLLIN)
 }
 
@@ -158,6 +159,7 @@ func (l *epollLoop) ctl(op, fd int, mask uint32) error {
 
 func (l *epollLoop) run() {
 	runtime.LockOSThread()
+	l.thread.Store(int32(unix.Gettid()))
 	defer l.finish()
 	events := make([]unix.EpollEvent, 256)
 	for !l.quit {

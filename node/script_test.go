@@ -43,6 +43,35 @@ func TestBusyScript(t *testing.T) {
 	p.want("EVAL return'1' 0", `"1"`)
 }
 
+// TestKillWhileLoopsWait: a command that began to wait for a script's shard before the script was busy does not keep its loop from the connection that
+// kills the script.
+func TestKillWhileLoopsWait(t *testing.T) {
+	n := start(t, "--io-threads", "3", "--busy-reply-threshold", "0", "--save", "", "--dir", t.TempDir())
+	running, waiting, told, _, killer := n.dial(), n.dial(), n.dial(), n.dial(), n.dial() // the last is of the second one's loop
+	told.want("SUBSCRIBE begun", `["subscribe" "begun" 1]`)
+	for _, tt := range []struct{ command, reply string }{
+		{"DBSIZE", "-BUSY"}, {"INFO memory", "-BUSY"}, {"KEYS *", "-BUSY"}, {"SCAN 0", "["}, {"BGSAVE", "Background saving started"}, {"CLIENT PAUSE 0", "OK"},
+		{"CONFIG SET maxmemory 1", "OK"}, {"SET other v", "-OOM"},
+	} {
+		n.engine.SetBusyThreshold(0)
+		source := "redis.log(redis.LOG_WARNING, 'runs beside " + tt.command + "') while true do end"
+		running.send("EVAL \"" + source + "\" 1 k\r\n")
+		until(t, "the script runs", func() bool { return strings.Contains(n.log.String(), "runs beside "+tt.command) })
+		waiting.send("PUBLISH begun x\r\n" + tt.command + "\r\n")
+		told.reply()
+		n.engine.SetBusyThreshold(1)
+		killer.want("SCRIPT KILL", "OK")
+		if got := running.reply(); !strings.Contains(got, "Script killed by user") {
+			t.Errorf("%s: the script: %s", tt.command, got)
+		}
+		waiting.reply() // PUBLISH's
+		if got := waiting.reply(); !strings.HasPrefix(got, tt.reply) && !strings.HasPrefix(got, "-BUSY") {
+			t.Errorf("%s: %s", tt.command, got)
+		}
+		until(t, "it has ended", func() bool { return killer.do("PING") == "PONG" })
+	}
+}
+
 // TestReloadLibraries: DEBUG RELOAD puts the snapshot's libraries in the place of all, or beside them, or is refused, as with keys.
 func TestReloadLibraries(t *testing.T) {
 	n := start(t, "--dir", t.TempDir(), "--enable-debug-command", "yes")
