@@ -122,8 +122,10 @@ func fits(c *spec.Call, size, more int64) bool {
 }
 
 // past reports whether an expiry (ms since 1970) is already over, so that the key need not be kept. The primary is obeyed: it will
-// delete the key itself.
-func past(c *spec.Call, at int64) bool { return at <= c.Now && !c.Session.FromPrimary() }
+// delete the key itself. So is whoever imports data.
+func past(c *spec.Call, at int64) bool {
+	return at <= c.Now && !c.Session.FromPrimary() && !c.Engine.Importing()
+}
 
 func decimal(n int64) []byte { return strconv.AppendInt(nil, n, 10) }
 

@@ -52,9 +52,9 @@ func hashExpireCommands() []*spec.Command {
 }
 
 // overBefore is since when fields are over for a call: those that expired before are not there. What comes from the primary is obeyed: there a field lives until
-// the primary deletes it.
+// the primary deletes it, and so does what comes from an import source.
 func overBefore(c *spec.Call) int64 {
-	if c.Session.FromPrimary() {
+	if c.Engine.SeesExpired() {
 		return 0
 	}
 	return c.Now

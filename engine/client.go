@@ -60,6 +60,7 @@ type Client struct {
 	script        bool        // whose calls a script makes
 	redirect      bool        // CLIENT CAPA redirect
 	patient       bool        // it was parked until its next command need not wait for snapshots; set while it is parked, else its loop's
+	importSource  bool        // CLIENT IMPORT-SOURCE
 	readOnly      bool        // READONLY: reads of a replica are served, whatever redirect says
 	admin         atomic.Bool // came by the admin listener: not held back by pauses, never idle
 	lastCmd       *spec.Command
@@ -111,6 +112,8 @@ type clientInfo struct {
 	user                  atomic.Pointer[acl.User]
 	class                 atomic.Uint32
 	noTouch, readOnly     atomic.Bool
+	importSource          atomic.Bool
+	redirect              atomic.Bool  // CLIENT CAPA redirect
 	multiBytes            atomic.Int64 // held by the open transaction
 	totalIn, totalOut     atomic.Int64
 	totalCmds             atomic.Int64
@@ -138,6 +141,7 @@ type Block struct {
 type registry struct {
 	e        *Engine
 	mem      atomic.Int64 // of the clients that maxmemory-clients is about
+	fixed    atomic.Int64 // what all of them take beside their buffers
 	mu       sync.Mutex
 	byID     map[int64]*Client
 	next     int64
@@ -151,6 +155,7 @@ func (r *registry) add(c *Client) {
 	defer r.mu.Unlock()
 	r.next++
 	c.id, c.reg = r.next, r
+	r.fixed.Add(clientBytes)
 	r.byID[c.id] = c
 }
 
@@ -162,6 +167,7 @@ func (r *registry) remove(c *Client) {
 		return
 	}
 	delete(r.byID, c.id)
+	r.fixed.Add(-clientBytes)
 	delete(r.blocked, c)
 	c.gone.Store(true)
 	c.account(0)

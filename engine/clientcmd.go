@@ -43,6 +43,7 @@ func ClientCommands() []*spec.Command {
 				spec.Int("client-id"), spec.Opt(spec.OneOf("unblock-type", spec.Token("TIMEOUT"), spec.Token("ERROR")))),
 			sub("no-touch", "7.2.0", "Controls whether commands sent by the client affect the LRU/LFU of accessed keys.", 3, any, clientNoTouch,
 				on),
+			sub("import-source", "8.1.0", "Mark this client as an import source when server is in import mode.", 3, any, clientImportSource, on),
 			sub("no-evict", "7.0.0", "Sets the client eviction mode of the connection.", 3, admin, clientNoEvict, on),
 			sub("reply", "3.2.0", "Instructs the server whether to reply to commands.", 3, any, clientReply,
 				spec.OneOf("action", spec.Token("ON"), spec.Token("OFF"), spec.Token("SKIP"))),
@@ -204,6 +205,20 @@ func clientNoEvict(c *spec.Call) {
 	}
 }
 
+// clientImportSource is CLIENT IMPORT-SOURCE: the client writes another server's data, of which nothing expires here before it says so.
+func clientImportSource(c *spec.Call) {
+	if engineOf(c).Gate()&GateImport == 0 && !spec.EqualFold(c.Args[2], "off") {
+		c.Out.Error("ERR Server is not in import mode")
+		return
+	}
+	if on, ok := onOff(c); ok {
+		cl := c.Session.(*Client)
+		cl.importSource = on
+		cl.info.importSource.Store(on)
+		c.Out.OK()
+	}
+}
+
 // onOff reads ON or OFF; false after it has answered that it is neither.
 func onOff(c *spec.Call) (on, ok bool) {
 	switch {
@@ -224,6 +239,8 @@ func clientHelp(c *spec.Call) {
 var (
 	clientHelpKill = []string{
 		"CACHING (YES|NO)", "    Enable/disable tracking of the keys for next command in OPTIN/OPTOUT modes.",
+		"CAPA <option> [options...]", "    The client claims its some capability options. Options are:",
+		"    * REDIRECT", "      The client can handle redirection during primary and replica failover in standalone mode.",
 		"GETREDIR", "    Return the client ID we are redirecting to when tracking is enabled.",
 		"GETNAME", "    Return the name of the current connection.",
 		"ID", "    Return the ID of the current connection.",
@@ -235,12 +252,18 @@ var (
 		"    * TYPE (NORMAL|PRIMARY|REPLICA|PUBSUB)", "      Kill connections by type.",
 		"    * USER <username>", "      Kill connections authenticated by <username>.",
 		"    * SKIPME (YES|NO)", "      Skip killing current connection (default: yes).",
-		"    * ID <client-id>", "      Kill connections by client id.",
+		"    * ID <client-id> [<client-id>...]", "      Kill connections by client ids.",
 		"    * MAXAGE <maxage>", "      Kill connections older than the specified age.",
 	}
 	clientHelpRest = []string{
 		"LIST [options ...]", "    Return information about client connections. Options:",
 		"    * TYPE (NORMAL|PRIMARY|REPLICA|PUBSUB)", "      Return clients of specified type.",
+		"    * USER <username>", "      Return clients authenticated by <username>.",
+		"    * ADDR <ip:port>", "      Return clients connected from the specified address.",
+		"    * LADDR <ip:port>", "      Return clients connected to the specified local address.",
+		"    * ID <client-id> [<client-id>...]", "      Return clients with the specified IDs.",
+		"    * SKIPME (YES|NO)", "      Exclude the current client from the list (default: no).",
+		"    * MAXAGE <maxage>", "      List connections older than the specified age.",
 		"UNPAUSE", "    Stop the current client pause, resuming traffic.",
 		"PAUSE <timeout> [WRITE|ALL]", "    Suspend all, or just write, clients for <timeout> milliseconds.",
 		"REPLY (ON|OFF|SKIP)", "    Control the replies sent to the current connection.",
@@ -253,5 +276,7 @@ var (
 		"TRACKINGINFO", "    Report tracking status for the current connection.",
 		"NO-EVICT (ON|OFF)", "    Protect current client connection from eviction.",
 		"NO-TOUCH (ON|OFF)", "    Will not touch LRU/LFU stats when this mode is on.",
+		"IMPORT-SOURCE (ON|OFF)", "    Mark this connection as an import source if import-mode is enabled.",
+		"    Sync tools can set their connections into 'import-source' state to visit", "    expired keys.",
 	}
 )

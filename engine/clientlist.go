@@ -52,10 +52,14 @@ func (c *Client) Line(nowMs int64) string {
 		events = "rw"
 	}
 	behind := max(unsent-OutChunk, 0)
-	return fmt.Sprintf("id=%d addr=%s laddr=%s fd=%d name=%s age=%d idle=%d flags=%s db=%d sub=%d psub=%d ssub=%d multi=%d watch=%d qbuf=%d qbuf-free=%d "+
+	capa := ""
+	if i.redirect.Load() {
+		capa = " capa=r"
+	}
+	return fmt.Sprintf("id=%d addr=%s laddr=%s fd=%d name=%s age=%d idle=%d flags=%s%s db=%d sub=%d psub=%d ssub=%d multi=%d watch=%d qbuf=%d qbuf-free=%d "+
 		"argv-mem=%d multi-mem=%d rbs=%d rbp=%d obl=%d oll=%d omem=%d tot-mem=%d events=%s cmd=%s user=%s redir=%d resp=%d lib-name=%s lib-ver=%s "+
 		"tot-net-in=%d tot-net-out=%d tot-cmds=%d",
-		c.id, c.addr(), c.conn.LocalAddr(), c.conn.FD(), text(&i.name), (nowMs-c.createdMs)/1000, max(nowMs-i.lastMs.Load(), 0)/1000, c.flagLetters(),
+		c.id, c.addr(), c.conn.LocalAddr(), c.conn.FD(), text(&i.name), (nowMs-c.createdMs)/1000, max(nowMs-i.lastMs.Load(), 0)/1000, c.flagLetters(), capa,
 		i.db.Load(), i.subs[channels].Load(), i.subs[patterns].Load(), i.subs[shardChannels].Load(), i.multi.Load(), i.watching.Load(), i.queryLen.Load(), max(i.queryFree.Load(), 0),
 		argv, i.multiBytes.Load(), min(i.outCap.Load(), OutChunk), i.outPeak.Load(), min(unsent, OutChunk), (behind+OutChunk-1)/OutChunk, behind,
 		i.mem.Load()+i.runMem.Load(), events, cmd, user, c.redirection(), i.proto.Load(), text(&i.libName), text(&i.libVer), i.totalIn.Load(), i.totalOut.Load(), i.totalCmds.Load())
@@ -89,6 +93,7 @@ func (c *Client) flagLetters() string {
 	add(c.info.readOnly.Load(), 'r')
 	add(c.noEvict.Load(), 'e')
 	add(c.info.noTouch.Load(), 'T')
+	add(c.info.importSource.Load(), 'I')
 	add(b.Len() == 0, 'N')
 	return b.String()
 }

@@ -98,5 +98,8 @@ func (e *Engine) limitClients() {
 // evictable: whoever counts, and has not asked to be spared.
 func (c *Client) evictable() bool { return c.limited() && !c.noEvict.Load() && !c.killed.Load() }
 
+// ClientStructures is what all clients take beside their buffers, about, bytes.
+func (e *Engine) ClientStructures() int64 { return e.clients.fixed.Load() }
+
 // ClientMemory is what the clients that maxmemory-clients is about take together, bytes.
 func (e *Engine) ClientMemory() int64 { return e.clients.mem.Load() }

@@ -133,13 +133,26 @@ func helloRun(c *spec.Call) {
 		return
 	}
 	cl.setProto(h.proto)
-	c.Out.Map(7)
+	e.greet(c, cl)
+}
+
+// greet is HELLO's answer.
+func (e *Engine) greet(c *spec.Call, cl *Client) {
+	zone := ""
+	if e.Zone != nil {
+		zone = e.Zone()
+	}
+	fields := 7
+	if zone != "" {
+		fields++
+	}
+	c.Out.Map(fields)
 	c.Out.BulkString("server")
 	c.Out.BulkString("redis")
 	c.Out.BulkString("version")
 	c.Out.BulkString(e.Version)
 	c.Out.BulkString("proto")
-	c.Out.Int(int64(h.proto))
+	c.Out.Int(int64(c.Out.Proto))
 	c.Out.BulkString("id")
 	c.Out.Int(cl.id)
 	c.Out.BulkString("mode")
@@ -152,6 +165,10 @@ func helloRun(c *spec.Call) {
 	}
 	c.Out.BulkString("modules")
 	c.Out.Array(0)
+	if zone != "" {
+		c.Out.BulkString("availability_zone")
+		c.Out.BulkString(zone)
+	}
 }
 
 func selectRun(c *spec.Call) {

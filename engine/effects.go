@@ -99,9 +99,12 @@ func (x *Executor) Write(k *spec.KeyRef) keyspace.Entry {
 		x.touch(ent)
 		return ent
 	}
-	if x.writesOnReplica() && k.DB.Delete(k.Hash, k.Name) {
+	switch {
+	case x.writesOnReplica() && k.DB.Delete(k.Hash, k.Name):
 		x.turn.expired++ // what a client writes to a replica begins anew; the stream is not touched by it
 		x.Modified(k)
+	case x.Importing() && x.e.Gate()&keepsExpired == 0 && k.DB.Find(k.Hash, k.Name).Found():
+		x.expire(k)
 	}
 	x.missed(k, false)
 	return ent
@@ -127,13 +130,21 @@ func (x *Executor) live(k *spec.KeyRef) keyspace.Entry {
 // Expired implements spec.Engine. What comes from the primary is obeyed: there a key lives until the primary deletes it.
 func (x *Executor) Expired(ent keyspace.Entry) bool {
 	at := ent.ExpireAt()
-	return at >= 0 && at < x.call.Now && !x.client.fromPrimary
+	return at >= 0 && at < x.call.Now && !x.SeesExpired()
 }
 
-// mayExpire: a replica waits for its primary's DEL, and during a pause or a load nothing may change.
-func (x *Executor) mayExpire() bool {
-	return x.e.Gate()&(GateReplica|GateLoading|GatePauseWrite|GatePauseAll|holdsWrites) == 0
+// SeesExpired implements spec.Engine.
+func (x *Executor) SeesExpired() bool {
+	return x.client.fromPrimary || x.client.importSource && x.Importing()
 }
+
+// Importing implements spec.Engine.
+func (x *Executor) Importing() bool { return x.e.Gate()&(GateImport|GateReplica) == GateImport }
+
+// keepsExpired: a replica waits for its primary's DEL, and during a pause or a load nothing may change.
+const keepsExpired = GateReplica | GateLoading | GatePauseWrite | GatePauseAll | holdsWrites
+
+func (x *Executor) mayExpire() bool { return x.e.Gate()&(keepsExpired|GateImport) == 0 }
 
 // unlink is how an expiry is told: Valkey's way with its default, lazyfree-lazy-expire yes.
 var unlink = []byte("UNLINK")

@@ -68,6 +68,8 @@ const (
 	// GateSlowWrites: so much waits for snapshots, or for a replica that gets one, that each write waits a little (hold.go). It is set as well while
 	// GatePreImages is.
 	GateSlowWrites
+	// GateImport: import-mode. Another server's data is being written here, so that nothing expires or is evicted by itself; a replica takes no notice of it.
+	GateImport
 )
 
 // Config is what an Engine is made of.
@@ -91,6 +93,8 @@ type Config struct {
 	RoleChanged func()
 	// Version is what HELLO tells.
 	Version string
+	// Zone is the availability zone that HELLO tells, "" for none; may be nil.
+	Zone func() string
 	// ScriptLog writes a line of a script's redis.log, at script.LogDebug to LogWarning; may be nil.
 	ScriptLog func(level int, line string)
 	// Debug starts a goroutine for a debugging session; ctx ends with the node. May be nil: then no script is debugged.

@@ -228,7 +228,7 @@ const (
 // evict evicts keys until memory is no more over its limit, time is over, or there are none, and returns by how much it is over at last.
 func (x *Executor) evict(over int64) (roomState, int64) {
 	ev, start := x.mem.ev, x.e.Clock.MonoNanos()
-	if ev.Policy == NoEviction {
+	if ev.Policy == NoEviction || x.Importing() {
 		return roomNone, over
 	}
 	for n := 1; over > 0; n++ {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"math"
 	"sync"
 	"sync/atomic"
 
@@ -25,8 +26,45 @@ type Cycle struct {
 
 	freed atomic.Uint64 // keys that were freed behind the scenes
 
+	nanos        atomic.Int64  // spent on expiry
+	stale        atomic.Uint64 // float64: of volatile keys those that are over, percent, about and of late
+	looked, over int           // of the volatile keys of this run
+
 	mu   sync.Mutex
 	free []*keyspace.Detached
+}
+
+// ExpiryStats is what the expiry cycle has done since the start or ResetStats.
+type ExpiryStats struct {
+	// StalePercent is about how many of the volatile keys are over and still there.
+	StalePercent float64
+	// Nanos is the time it took.
+	Nanos int64
+}
+
+// Expiry returns the cycle's counts.
+func (c *Cycle) Expiry() ExpiryStats {
+	return ExpiryStats{StalePercent: math.Float64frombits(c.stale.Load()), Nanos: c.nanos.Load()}
+}
+
+// ResetStats begins the counts anew.
+func (c *Cycle) ResetStats() {
+	c.nanos.Store(0)
+	c.stale.Store(0)
+}
+
+// staleWeight is what one run's share of keys that are over counts against those of the runs before.
+const staleWeight = 0.05
+
+// noteStale takes a run's share into the running average.
+func (c *Cycle) noteStale() {
+	now := 0.0
+	if c.looked > 0 {
+		now = 100 * float64(c.over) / float64(c.looked)
+	}
+	was := math.Float64frombits(c.stale.Load())
+	c.stale.Store(math.Float64bits(was + (now-was)*staleWeight))
+	c.looked, c.over = 0, 0
 }
 
 // SetExpiring switches the deletion of expired keys that nobody asks for.
@@ -66,6 +104,7 @@ func (c *Cycle) Run() {
 		}
 		c.expireShard(i)
 	}
+	c.noteStale()
 	c.x.EndTurn()
 }
 
@@ -88,7 +127,9 @@ func (c *Cycle) expireShard(i int) {
 		c.x.held.add(i)
 		begin := c.x.e.Clock.MonoNanos()
 		again = c.expireLocked(i)
-		c.x.e.Latency("expire-cycle", (c.x.e.Clock.MonoNanos()-begin)/1e6)
+		took := c.x.e.Clock.MonoNanos() - begin
+		c.nanos.Add(took)
+		c.x.e.Latency("expire-cycle", took/1e6)
 		c.x.commitEach()
 		c.x.held = lockSet{}
 		c.x.e.unlock(i)
@@ -115,6 +156,7 @@ func (c *Cycle) expireLocked(i int) (again bool) {
 			return true
 		})
 		c.pos[at] = s.Next
+		c.looked, c.over = c.looked+s.Checked, c.over+s.Expired
 		again = again || s.Expired*10 > s.Checked && s.Expired > 0
 	}
 	return again

@@ -18,6 +18,8 @@ type latency struct {
 
 type latencySeries struct {
 	max     int64 // ms, of all times
+	sum     int64 // ms, of all that were noted
+	count   int64 // of them
 	samples []latencySample
 }
 
@@ -47,6 +49,8 @@ func (l *latency) add(event string, unix, ms int64) {
 		l.events[event] = s
 	}
 	s.max = max(s.max, ms)
+	s.sum += ms
+	s.count++
 	if n := len(s.samples); n > 0 && s.samples[n-1].unix == unix {
 		s.samples[n-1].ms = max(s.samples[n-1].ms, ms)
 		return
@@ -65,7 +69,7 @@ func (l *latency) get(event string) *latencySeries {
 	if s == nil {
 		return nil
 	}
-	return &latencySeries{max: s.max, samples: append([]latencySample(nil), s.samples...)}
+	return &latencySeries{max: s.max, sum: s.sum, count: s.count, samples: append([]latencySample(nil), s.samples...)}
 }
 
 // names are the events that have samples, sorted.
@@ -139,11 +143,13 @@ func latencyLatest(c *spec.Call) {
 			continue
 		}
 		last := s.samples[len(s.samples)-1]
-		c.Out.Array(4)
+		c.Out.Array(6)
 		c.Out.BulkString(name)
 		c.Out.Int(last.unix)
 		c.Out.Int(last.ms)
 		c.Out.Int(s.max)
+		c.Out.Int(s.sum)
+		c.Out.Int(s.count)
 		n++
 	}
 	c.Out.SetArray(mark, n)

@@ -3,6 +3,7 @@ package engine
 import (
 	"github.com/larder-cache/larder/base/limits"
 	"github.com/larder-cache/larder/commands/spec"
+	"github.com/larder-cache/larder/store/keyspace"
 )
 
 // A replica leaves expiry to its primary, who deletes what is over. What clients gave an expiry on a replica that is not read-only
@@ -21,6 +22,17 @@ func (x *Executor) noteLocal(k *spec.KeyRef) {
 	if len(s.local) < limits.MaxLocalExpiries/len(x.e.shards) {
 		s.local[watchKey{db: x.keyDB(k), key: string(k.Name)}] = struct{}{}
 	}
+}
+
+// LocalExpiries is how many keys a writable replica has noted. each visits the shards one after another.
+func (e *Engine) LocalExpiries(each func(func(*keyspace.Shard) bool)) (keys int64) {
+	i := 0
+	each(func(*keyspace.Shard) bool {
+		keys += int64(len(e.shards[i].local))
+		i++
+		return true
+	})
+	return keys
 }
 
 // expireLocal deletes the noted keys of a shard that are over, and forgets those that need not be watched any more. It is held. On a

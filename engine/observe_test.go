@@ -124,7 +124,7 @@ func TestLatencyEvents(t *testing.T) {
 	s.Engine.Latency("command", 50)
 	s.Engine.Latency("expire-cycle", 10)
 	play(t, s, []step{{"a", "LATENCY HISTORY command", fmt.Sprintf("[[%d 300] [%d 50]]", at, at+2)},
-		{"a", "LATENCY LATEST", fmt.Sprintf(`[["command" %d 50 300] ["expire-cycle" %d 10 10]]`, at+2, at+2)}})
+		{"a", "LATENCY LATEST", fmt.Sprintf(`[["command" %d 50 300 470 4] ["expire-cycle" %d 10 10 10 1]]`, at+2, at+2)}})
 	c := s.Client()
 	if got := c.Value("LATENCY", "DOCTOR"); !strings.Contains(string(got.Str), "1. command: 2 latency spikes (average 175ms, mean deviation 125ms, period 1.00 sec). Worst all time event 300ms.") ||
 		!strings.Contains(string(got.Str), "The slow log is off") {

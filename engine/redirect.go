@@ -24,7 +24,9 @@ func (c *Client) setReadOnly(on bool) {
 func clientCapa(c *spec.Call) {
 	for _, word := range c.Args[2:] {
 		if spec.EqualFold(word, "redirect") {
-			c.Session.(*Client).redirect = true
+			cl := c.Session.(*Client)
+			cl.redirect = true
+			cl.info.redirect.Store(true)
 		}
 	}
 	c.Out.OK()

@@ -263,7 +263,7 @@ func copyArgs(args [][]byte) [][]byte {
 func (x *Executor) asScript(cl *Client) {
 	s := &x.scripting
 	s.script, s.inMulti, s.authenticated = true, true, true
-	s.user, s.db, s.fromPrimary, s.noTouch, s.id = cl.user, cl.db, cl.fromPrimary, cl.noTouch, cl.id
+	s.user, s.db, s.fromPrimary, s.noTouch, s.importSource, s.id = cl.user, cl.db, cl.fromPrimary, cl.noTouch, cl.importSource, cl.id
 	s.info.user.Store(cl.user)
 	s.cmds, s.Out.Proto = 0, 2
 	s.attend, s.writeOffset = cl.attend&attendKeys, cl.writeOffset

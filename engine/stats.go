@@ -260,6 +260,7 @@ func (e *Engine) ResetStats() {
 	}
 	if c := e.cycle.Load(); c != nil {
 		c.freed.Store(0)
+		c.ResetStats()
 	}
 	e.eviction.resetStats()
 	e.scripts.counts.evicted.Store(0)

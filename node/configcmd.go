@@ -66,8 +66,9 @@ func (n *Node) shown(v *value) string {
 
 // setting is one pair of a CONFIG SET.
 type setting struct {
-	v   *value
-	val string
+	v    *value
+	name string // as it is registered: a parameter's other name is told as it was given
+	val  string
 }
 
 // configSet sets all of the parameters given, or none. Within EXEC, which holds shards, what needs all of them to be free comes into
@@ -124,7 +125,7 @@ func (n *Node) setValues(c *spec.Call) (changed map[string]bool, restore func(),
 	for i, s := range settings {
 		if err := s.v.set(s.val); err != nil {
 			back(i)
-			return nil, nil, setFailed(s.v.p.name, err.Error())
+			return nil, nil, setFailed(s.name, err.Error())
 		}
 		changed[s.v.p.name] = true
 	}
@@ -157,7 +158,7 @@ func (n *Node) settings(c *spec.Call) (out []setting, msg string) {
 		case slices.ContainsFunc(out, func(s setting) bool { return s.v == v }):
 			return nil, setFailed(name, "duplicate parameter")
 		}
-		out = append(out, setting{v, string(c.Args[i+1])})
+		out = append(out, setting{v, strings.ToLower(name), string(c.Args[i+1])})
 	}
 	return out, ""
 }
@@ -246,6 +247,17 @@ func (n *Node) applyGates(changed map[string]bool) {
 	if changed["save"] || changed["stop-writes-on-bgsave-error"] {
 		n.saver.gate()
 	}
+	if changed["import-mode"] {
+		n.engine.SetGate(n.importGate(), engine.GateImport&^n.importGate())
+	}
+}
+
+// importGate is what import-mode sets.
+func (n *Node) importGate() engine.Gate {
+	if n.cfg.get("import-mode").bool() {
+		return engine.GateImport
+	}
+	return 0
 }
 
 func (n *Node) configResetStat(c *spec.Call) {
@@ -255,6 +267,7 @@ func (n *Node) configResetStat(c *spec.Call) {
 	n.walks.reset()
 	n.rates.reset()
 	n.defrag.ResetStats()
+	n.sanitized.Store(0)
 	c.Out.OK()
 }
 

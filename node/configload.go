@@ -21,7 +21,11 @@ type ConfigError struct {
 
 // Error implements error: where, the line, and why.
 func (e *ConfigError) Error() string {
-	return fmt.Sprintf("Reading the configuration, at %s\n>>> '%s'\n%s", e.Where, e.Text, e.Why)
+	what := "the configuration"
+	if strings.HasPrefix(e.Where, "line ") {
+		what = "the configuration file"
+	}
+	return fmt.Sprintf("Reading %s, at %s\n>>> '%s'\n%s", what, e.Where, e.Text, e.Why)
 }
 
 // LoadFile reads a configuration file. It is the one that CONFIG REWRITE writes.

@@ -260,12 +260,17 @@ func clipKey(k []byte) []byte {
 	return k
 }
 
-// usedMemory is what `used_memory` says: live blocks and index, the journal, and the connections' buffers.
+// usedMemory is what `used_memory` says: live blocks and index, the journal, and the connections with their buffers.
 func (n *Node) usedMemory() int64 {
 	return n.space.Arena().Used() + n.heapMemory()
 }
 
+// clientMemory is what the connections take.
+func (n *Node) clientMemory() int64 {
+	return n.shared.stats.buffers.Load() + n.engine.ClientStructures()
+}
+
 // heapMemory is what of it is in Go's heap.
 func (n *Node) heapMemory() int64 {
-	return n.space.PreImageCopies() + n.journal.Memory() + n.shared.stats.buffers.Load() + n.engine.PubSubTotals().Bytes
+	return n.space.PreImageCopies() + n.journal.Memory() + n.clientMemory() + n.engine.PubSubTotals().Bytes
 }

@@ -156,18 +156,10 @@ func (n *Node) defragSettings() engine.DefragSettings {
 		Min: num("active-defrag-cycle-min"), Max: num("active-defrag-cycle-max")}
 }
 
-// infoFragmentation is what INFO says of the arena. allocated is its blocks in use, bytes.
-func infoFragmentation(n *Node, w *infoWriter, allocated int64) {
-	frag := int64(0)
-	w.each(func(s *keyspace.Shard) bool { frag += s.Fragmentation(); return true })
-	committed := n.arena.Committed()
-	w.int("allocator_allocated", allocated)
-	w.int("allocator_active", allocated+frag)
-	w.int("allocator_resident", committed)
-	w.ratio("allocator_frag_ratio", allocated+frag, allocated)
-	w.int("allocator_frag_bytes", frag)
-	w.ratio("allocator_rss_ratio", committed, allocated+frag)
-	w.int("allocator_rss_bytes", committed-allocated-frag)
+// fragmentation is how much of the pages that blocks are in holds none, bytes.
+func (n *Node) fragmentation(each func(func(*keyspace.Shard) bool)) (bytes int64) {
+	each(func(s *keyspace.Shard) bool { bytes += s.Fragmentation(); return true })
+	return bytes
 }
 
 // infoReplicationMemory is what INFO says of the journal: the backlog, and what is kept beyond it for replicas.
@@ -182,9 +174,11 @@ func infoReplicationMemory(n *Node, w *infoWriter) {
 	w.int("mem_clients_slaves", replicas)
 }
 
-func infoEviction(n *Node, w *infoWriter) {
+func infoEviction(n *Node, w *infoWriter, c engine.Counters) {
 	s := n.engine.EvictionStats()
 	w.uint("evicted_keys", s.Keys)
+	w.uint("evicted_clients", c.EvictedClients)
+	w.int("evicted_scripts", n.engine.ScriptStats().Evicted)
 	w.int("total_eviction_exceeded_time", s.TotalExceededNanos/1e6)
 	w.int("current_eviction_exceeded_time", s.ExceededNanos/1e6)
 }

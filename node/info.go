@@ -108,20 +108,22 @@ func infoServer(n *Node, w *infoWriter) {
 	w.str("redis_version", RedisVersion)
 	w.str("server_name", "larder")
 	w.str("valkey_version", ValkeyVersion)
+	w.str("valkey_release_stage", "ga")
 	w.str("larder_version", buildVersion())
 	w.str("redis_git_sha1", "00000000")
-	w.str("redis_git_dirty", "0")
+	w.int("redis_git_dirty", 0)
 	w.str("redis_build_id", "0")
 	w.str("redis_mode", "standalone")
+	w.str("server_mode", "standalone")
 	w.str("os", osName())
 	w.int("arch_bits", strconv.IntSize)
 	w.str("monotonic_clock", "POSIX clock_gettime")
 	w.str("multiplexing_api", n.loopKind())
 	w.str("go_version", goVersion())
 	w.int("process_id", int64(os.Getpid()))
-	w.str("process_supervised", "no")
+	w.str("process_supervised", Supervisor(n.cfg))
 	w.str("run_id", n.runID)
-	w.int("tcp_port", n.cfg.get("port").int())
+	w.int("tcp_port", n.tcpPort())
 	w.int("server_time_usec", now.UnixMicro())
 	w.int("uptime_in_seconds", up)
 	w.int("uptime_in_days", up/86400)
@@ -138,6 +140,14 @@ func infoServer(n *Node, w *infoWriter) {
 	for i, line := range n.listeners.info() {
 		w.str("listener"+strconv.Itoa(i), line)
 	}
+}
+
+// tcpPort is the port that clients know the node by: the TLS port of a node without a plain one.
+func (n *Node) tcpPort() int64 {
+	if p := n.cfg.get("port").int(); p != 0 {
+		return p
+	}
+	return n.cfg.get("tls-port").int()
 }
 
 func buildVersion() string {
@@ -179,12 +189,19 @@ func infoMemory(n *Node, w *infoWriter) {
 	w.int("used_memory_startup", f.startup)
 	w.int("used_memory_dataset", f.dataset())
 	w.percent("used_memory_dataset_perc", f.datasetPercent())
-	infoFragmentation(n, w, f.arenaUsed)
+	frag := n.fragmentation(w.each)
+	w.int("allocator_allocated", f.arenaUsed)
+	w.int("allocator_active", f.arenaUsed+frag)
+	w.int("allocator_resident", f.committed)
 	w.int("allocator_muzzy", 0)
 	w.bytes("total_system_memory", totalMemory())
 	infoScripts(n, w)
 	w.bytes("maxmemory", n.cfg.get("maxmemory").int())
 	w.str("maxmemory_policy", n.cfg.get("maxmemory-policy").string())
+	w.ratio("allocator_frag_ratio", f.arenaUsed+frag, f.arenaUsed)
+	w.int("allocator_frag_bytes", frag)
+	w.ratio("allocator_rss_ratio", f.committed, f.arenaUsed+frag)
+	w.int("allocator_rss_bytes", f.committed-f.arenaUsed-frag)
 	w.ratio("rss_overhead_ratio", f.rss, f.committed)
 	w.int("rss_overhead_bytes", f.rss-f.committed)
 	w.ratio("mem_fragmentation_ratio", f.rss, f.used)

@@ -2,11 +2,13 @@ package node
 
 import (
 	"fmt"
+	"math"
 	"sort"
 	"strconv"
 	"strings"
 
 	"github.com/larder-cache/larder/acl"
+	"github.com/larder-cache/larder/engine"
 )
 
 func infoClients(n *Node, w *infoWriter) {
@@ -26,6 +28,26 @@ func infoClients(n *Node, w *infoWriter) {
 	waited, gone := n.engine.WaitedKeys()
 	w.int("total_blocking_keys", waited)
 	w.int("total_blocking_keys_on_nokey", gone)
+	infoPause(n, w)
+}
+
+// infoPause tells which commands wait, why and for how long.
+func infoPause(n *Node, w *infoWriter) {
+	until, all := n.engine.PauseUntil()
+	reason, actions, left := "none", "none", max(until-n.clock.Now().UnixMilli(), 0)
+	switch {
+	case until != 0 && all:
+		reason, actions = "client_pause", "all"
+	case n.Ending():
+		reason, actions = "shutdown_in_progress", "write"
+	case n.engine.Gate()&engine.GateHoldWrites != 0:
+		reason, actions, left = "failover_in_progress", "write", math.MaxInt64-n.clock.Now().UnixMilli()
+	case until != 0:
+		reason, actions = "client_pause", "write"
+	}
+	w.str("paused_reason", reason)
+	w.str("paused_actions", actions)
+	w.int("paused_timeout_milliseconds", left)
 }
 
 func infoStats(n *Node, w *infoWriter) {
@@ -49,21 +71,25 @@ func infoStats(n *Node, w *infoWriter) {
 	w.int("sync_partial_err", r.Counts.PartialErr)
 	w.uint("expired_keys", c.Expired)
 	w.uint("expired_fields", c.ExpiredFields)
-	infoEviction(n, w)
-	w.uint("evicted_clients", c.EvictedClients)
-	w.int("evicted_scripts", n.engine.ScriptStats().Evicted)
+	infoExpiry(n, w)
+	infoEviction(n, w, c)
 	w.uint("keyspace_hits", c.Hits)
 	w.uint("keyspace_misses", c.Misses)
 	infoListeners(n, w)
+	w.zeros("latest_fork_usec", "total_forks") // nothing is forked
 	w.int("migrate_cached_sockets", n.migrator.kept())
+	w.int("slave_expires_tracked_keys", n.engine.LocalExpiries(w.each))
 	infoDefrag(n, w)
 	infoTracking(n, w)
 	w.uint("unexpected_error_replies", c.UnexpectedErrors)
 	w.uint("total_error_replies", c.ErrorReplies)
+	w.int("dump_payload_sanitizations", n.sanitized.Load())
 	w.int("total_reads_processed", s.reads.Load())
 	w.int("total_writes_processed", s.writes.Load())
+	infoThreads(w)
 	w.int("client_query_buffer_limit_disconnections", s.queryLimit.Load())
 	w.int("client_output_buffer_limit_disconnections", s.outputLimit.Load())
+	w.zeros("reply_buffer_shrinks", "reply_buffer_expands") // a reply has one buffer, as big as it is
 	w.uint("eventloop_cycles", c.Cycles)
 	w.uint("eventloop_duration_sum", c.CycleNanos/1000)
 	w.uint("eventloop_duration_cmd_sum", c.CommandNanos/1000)
@@ -75,6 +101,20 @@ func infoStats(n *Node, w *infoWriter) {
 	w.uint("acl_access_denied_channel", c.Denied[acl.DeniedChannel])
 	w.uint("acl_access_denied_db", c.Denied[acl.DeniedDatabase])
 	w.uint("all_shard_locks", c.AllShardLocks)
+}
+
+// infoThreads: who reads monitoring of other servers looks for these. Every loop of ours does all for its own connections.
+func infoThreads(w *infoWriter) {
+	w.zeros("io_threaded_reads_processed", "io_threaded_writes_processed", "io_threaded_freed_objects", "io_threaded_accept_processed",
+		"io_threaded_poll_processed", "io_threaded_total_prefetch_batches", "io_threaded_total_prefetch_entries")
+}
+
+// infoExpiry tells of the expiry cycle, which has no time of its own that could be over.
+func infoExpiry(n *Node, w *infoWriter) {
+	e := n.cycle.Expiry()
+	w.str("expired_stale_perc", fmt.Sprintf("%.2f", e.StalePercent))
+	w.zeros("expired_time_cap_reached_count")
+	w.int("expire_cycle_cpu_milliseconds", e.Nanos/1e6)
 }
 
 func infoListeners(n *Node, w *infoWriter) {

@@ -14,14 +14,18 @@ func (n *Node) keydumpConfig() keydump.Config {
 // sanitizes tells whether what a caller gives to RESTORE is looked into: with "clients" only what comes from a client, unless its
 // user has the flag skip-sanitize-payload.
 func (n *Node) sanitizes(caller spec.Session) bool {
+	yes := false
 	switch n.cfg.get("sanitize-dump-payload").string() {
 	case "yes":
-		return true
-	case "no":
-		return false
+		yes = true
+	case "clients":
+		cl, ok := caller.(*engine.Client)
+		yes = ok && !cl.FromPrimary() && cl.User().Rules().SanitizePayload()
 	}
-	cl, ok := caller.(*engine.Client)
-	return ok && !cl.FromPrimary() && cl.User().Rules().SanitizePayload()
+	if yes {
+		n.sanitized.Add(1)
+	}
+	return yes
 }
 
 // corruptPayload logs what was wrong with a payload given to RESTORE.

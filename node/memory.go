@@ -88,7 +88,7 @@ func (n *Node) figures(each func(func(*keyspace.Shard) bool)) memoryFigures {
 	used := n.usedMemory()
 	n.peak.see(used)
 	f := memoryFigures{used: used, peak: n.peak.max.Load(), rss: residentBytes(), startup: n.startMemory, backlog: n.journal.Memory(),
-		clients: n.shared.stats.buffers.Load(), arenaUsed: n.arena.Used(), committed: n.arena.Committed(), perDB: make([]int64, n.space.Databases())}
+		clients: n.clientMemory(), arenaUsed: n.arena.Used(), committed: n.arena.Committed(), perDB: make([]int64, n.space.Databases())}
 	each(func(s *keyspace.Shard) bool {
 		for db := range f.perDB {
 			if s.Used(db) {

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	mrand "math/rand/v2"
 	"net"
 	"os"
@@ -90,7 +91,8 @@ type Node struct {
 	oom         oomScore
 	startMemory int64 // used memory before there was any data, bytes
 	loads       loadEnd
-	served      atomic.Bool // Serve has begun: the configuration's replicaof is no longer what counts
+	sanitized   atomic.Int64 // payloads of RESTORE that were looked into
+	served      atomic.Bool  // Serve has begun: the configuration's replicaof is no longer what counts
 	debug       debugState
 	rates       rates
 }
@@ -121,7 +123,7 @@ func New(cfg *Config, logTo io.Writer, clk clock.Clock) (*Node, error) {
 		return nil, err
 	}
 	n.startMemory = n.usedMemory()
-	n.engine.SetGate(engine.GateLoading, 0)
+	n.engine.SetGate(engine.GateLoading|n.importGate(), 0)
 	return n, nil
 }
 
@@ -173,7 +175,7 @@ func (n *Node) buildEngine(seed uint64, rnd *mrand.Rand) (err error) {
 		return err
 	}
 	n.engine = engine.New(engine.Config{Space: n.space, Shards: n.space.Shards(), Journal: n.journal, Table: n.table, ACL: n.acl, Clock: n.clock,
-		Memory: n.countedMemory, Flushed: n.flushed, RoleChanged: n.roleChanged, Seed: seed, Version: RedisVersion, Evicted: n.evictedClient,
+		Memory: n.countedMemory, Flushed: n.flushed, RoleChanged: n.roleChanged, Seed: seed, Version: RedisVersion, Zone: func() string { return n.cfg.Get("availability-zone") }, Evicted: n.evictedClient,
 		ScriptLog: n.scriptLog, HeapMemory: n.heapMemory, Debug: n.debugScript, Libraries: n.libraryCodec(), Match: func(pattern, text []byte) bool { return glob.Match(pattern, text, true) }})
 	for _, r := range n.cfg.Renames() {
 		if err := n.table.Rename(r[0], r[1]); err != nil {
@@ -219,7 +221,7 @@ func (n *Node) applyLimits() {
 	n.engine.SetMaxString(l.open.MaxBulk)
 	n.engine.SetLazyDel(n.cfg.get("lazyfree-lazy-server-del").bool())
 	n.engine.SetHLLSparse(n.cfg.get("hll-sparse-max-bytes").int())
-	n.engine.SetBusyThreshold(n.cfg.get("busy-reply-threshold").int() * int64(time.Millisecond))
+	n.engine.SetBusyThreshold(min(n.cfg.get("busy-reply-threshold").int(), math.MaxInt64/int64(time.Millisecond)) * int64(time.Millisecond))
 	l.open.MaxMultibulk = limits.MaxMultibulkArgs
 	l.preAuth = l.open.Unauthenticated()
 	out, _ := parseOutputLimits(n.cfg.get("client-output-buffer-limit").string()) // checked when it was set
@@ -232,6 +234,7 @@ func (n *Node) applyLimits() {
 func (n *Node) Serve() error {
 	defer n.loads.end()
 	n.served.Store(true)
+	n.tellSystemd("STATUS=larder-server is loading...")
 	if err := n.adjustOOMScore(); err != nil {
 		n.log.Warn("Unable to write oom_score_adj", "error", err)
 	}
@@ -257,6 +260,7 @@ func (n *Node) Serve() error {
 		n.repl.Follow(f[0], atoi(f[1]))
 	}
 	n.log.Info("Ready to accept connections")
+	n.tellSystemd("STATUS=Ready to accept connections", "READY=1")
 	return nil
 }
 
@@ -304,7 +308,9 @@ func reaches(bind, addr string) bool {
 
 func (n *Node) replicationSettings() replication.Settings {
 	c := n.cfg
-	sec := func(name string) time.Duration { return time.Duration(c.get(name).int()) * time.Second }
+	sec := func(name string) time.Duration {
+		return time.Duration(min(c.get(name).int(), math.MaxInt64/int64(time.Second))) * time.Second
+	}
 	port := c.get("replica-announce-port").int()
 	if port == 0 && c.get("tls-replication").bool() {
 		port = c.get("tls-port").int()

@@ -34,7 +34,11 @@ var params = []param{
 	{name: "max-new-tls-connections-per-cycle", kind: kindInt, def: "1", min: 1, max: 1000, inert: "handshakes run beside the loops"},
 	{name: "io-threads", kind: kindInt, def: "0", max: limits.MaxLoops, immutable: true}, // loops; 0: one a core
 	{name: "io-backend", kind: kindEnum, def: "auto", enum: []string{"auto", "epoll", "portable"}, immutable: true, hidden: true},
-	{name: "events-per-io-thread", kind: kindInt, def: "2", max: math.MaxInt32, inert: "every loop always serves its own connections"},
+	{name: "events-per-io-thread", kind: kindInt, def: "2", max: math.MaxInt32, hidden: true, inert: "every loop always serves its own connections"},
+	{name: "rdma-bind", kind: kindList, def: "", only: []string{""}},
+	{name: "rdma-port", kind: kindInt, def: "0", max: 65535, only: []string{"0"}},
+	{name: "rdma-rx-size", kind: kindInt, def: "1048576", min: 64 << 10, max: 16 << 20, immutable: true, inert: inertRDMA},
+	{name: "rdma-completion-vector", kind: kindInt, def: "-1", min: -1, max: 1024, immutable: true, inert: inertRDMA},
 	{name: "prefetch-batch-max-size", kind: kindInt, def: "16", max: 128, inert: "commands are not batched across connections"},
 	{name: "proto-max-bulk-len", kind: kindMemory, def: "512mb", min: 1 << 20, max: noLimit},
 	{name: "client-query-buffer-limit", kind: kindMemory, def: "1gb", min: 1 << 20, max: noLimit},
@@ -63,8 +67,8 @@ var params = []param{
 	{name: "admin-socket", kind: kindString, def: "", immutable: true, hidden: true}, // larder's own: the control plane's unix socket
 
 	// Process.
-	{name: "daemonize", kind: kindBool, def: "no", only: []string{"no"}, immutable: true},
-	{name: "supervised", kind: kindEnum, def: "no", enum: []string{"upstart", "systemd", "auto", "no"}, only: []string{"no", "auto"}, immutable: true},
+	{name: "daemonize", kind: kindBool, def: "no", immutable: true},
+	{name: "supervised", kind: kindEnum, def: "no", enum: []string{"upstart", "systemd", "auto", "no"}, immutable: true},
 	{name: "pidfile", kind: kindString, def: "", immutable: true},
 	{name: "loglevel", kind: kindEnum, def: "notice", enum: []string{"debug", "verbose", "notice", "warning", "nothing"}},
 	{name: "logfile", kind: kindString, def: "", immutable: true},
@@ -114,12 +118,14 @@ var params = []param{
 	{name: "lfu-log-factor", kind: kindInt, def: "10", max: math.MaxInt32},
 	{name: "lfu-decay-time", kind: kindInt, def: "1", max: math.MaxInt32},
 	{name: "active-expire-effort", kind: kindInt, def: "1", min: 1, max: 10},
+	{name: "import-mode", kind: kindBool, def: "no"},
 	{name: "activedefrag", kind: kindBool, def: "no"},
 	{name: "active-defrag-ignore-bytes", kind: kindMemory, def: "100mb", min: 1, max: noLimit},
 	{name: "active-defrag-threshold-lower", kind: kindInt, def: "10", max: 1000},
 	{name: "active-defrag-threshold-upper", kind: kindInt, def: "100", max: 1000},
 	{name: "active-defrag-cycle-min", kind: kindInt, def: "1", min: 1, max: 99},
 	{name: "active-defrag-cycle-max", kind: kindInt, def: "25", min: 1, max: 99},
+	{name: "active-defrag-cycle-us", kind: kindInt, def: "500", max: 100_000},
 	{name: "active-defrag-max-scan-fields", kind: kindInt, def: "1000", min: 1, max: noLimit}, // strings have none
 	{name: "jemalloc-bg-thread", kind: kindBool, def: "yes", inert: "memory comes from larder's own arena"},
 	{name: "lazyfree-lazy-user-del", kind: kindBool, def: "yes", inert: "big values are always freed in slices"},
@@ -142,7 +148,7 @@ var params = []param{
 	{name: "stream-node-max-entries", kind: kindInt, def: "100", max: noLimit},
 	{name: "hll-sparse-max-bytes", kind: kindMemory, def: "3000", max: noLimit},
 	{name: "tracking-table-max-keys", kind: kindInt, def: "1000000", max: noLimit},
-	{name: "busy-reply-threshold", alias: "lua-time-limit", kind: kindInt, def: "5000", max: math.MaxInt32},
+	{name: "busy-reply-threshold", alias: "lua-time-limit", kind: kindInt, def: "5000", max: noLimit},
 
 	// Snapshots.
 	{name: "save", kind: kindSpec, def: "3600 1 300 100 60 10000", check: checkSave},
@@ -152,13 +158,14 @@ var params = []param{
 	{name: "stop-writes-on-bgsave-error", kind: kindBool, def: "yes"},
 	{name: "rdb-save-incremental-fsync", kind: kindBool, def: "yes", inert: "a snapshot is synced once, before it gets its name"},
 	{name: "rdb-del-sync-files", kind: kindBool, def: "no", inert: "a full resync leaves no file behind either way"},
+	{name: "rdb-version-check", kind: kindEnum, def: "strict", enum: []string{"strict", "relaxed"}, only: []string{"strict"}},
 	{name: "rdb-key-save-delay", kind: kindInt, def: "0", min: math.MinInt32, max: math.MaxInt32, hidden: true},
 	{name: "key-load-delay", kind: kindInt, def: "0", min: math.MinInt32, max: math.MaxInt32, hidden: true},
 	{name: "loading-process-events-interval-bytes", kind: kindInt, def: "2097152", min: 1024, max: math.MaxInt32, hidden: true, inert: "the loops serve clients while data is loaded"},
 	{name: "sanitize-dump-payload", kind: kindEnum, def: "no", enum: []string{"no", "yes", "clients"}},
 	{name: "appendonly", kind: kindBool, def: "no", only: []string{"no"}, notLoading: true},
 	{name: "appendfilename", kind: kindSpec, def: "appendonly.aof", single: true, check: checkAOFName, immutable: true, inert: inertAOF},
-	{name: "appenddirname", kind: kindSpec, def: "appendonlydir", single: true, check: checkAOFName, immutable: true, inert: inertAOF},
+	{name: "appenddirname", kind: kindSpec, def: "appendonlydir", single: true, check: checkAOFDir, immutable: true, inert: inertAOF},
 	{name: "appendfsync", kind: kindEnum, def: "everysec", enum: []string{"everysec", "always", "no"}, inert: inertAOF},
 	{name: "no-appendfsync-on-rewrite", kind: kindBool, def: "no", inert: inertAOF},
 	{name: "aof-rewrite-incremental-fsync", kind: kindBool, def: "yes", inert: inertAOF},
@@ -189,7 +196,7 @@ var params = []param{
 	{name: "replica-ignore-disk-write-errors", kind: kindBool, def: "no", inert: "a replica obeys its primary, whatever its disk does"},
 	{name: "repl-disable-tcp-nodelay", kind: kindBool, def: "no"},
 	{name: "repl-backlog-size", kind: kindMemory, def: "10mb", min: 1, max: noLimit},
-	{name: "repl-backlog-ttl", kind: kindInt, def: "3600", max: math.MaxInt32},
+	{name: "repl-backlog-ttl", kind: kindInt, def: "3600", max: noLimit},
 	{name: "repl-timeout", kind: kindInt, def: "60", min: 1, max: math.MaxInt32},
 	{name: "repl-ping-replica-period", alias: "repl-ping-slave-period", kind: kindInt, def: "10", min: 1, max: math.MaxInt32},
 	{name: "min-replicas-to-write", alias: "min-slaves-to-write", kind: kindInt, def: "0", max: math.MaxInt32},
@@ -202,24 +209,25 @@ var params = []param{
 	{name: "hidden-users", kind: kindList, def: "", immutable: true, hidden: true}, // larder's own: users whom ACL LIST does not show
 	{name: "aclfile", kind: kindString, def: "", immutable: true},
 	{name: "acl-pubsub-default", kind: kindEnum, def: "resetchannels", enum: []string{"allchannels", "resetchannels"}},
-	{name: "acllog-max-len", kind: kindInt, def: "128", max: math.MaxInt32},
+	{name: "acllog-max-len", kind: kindInt, def: "128", max: noLimit},
 	{name: "hide-user-data-from-log", kind: kindBool, def: "yes", inert: "no user data is logged"},
 
 	// Cluster mode, which is not built in this version.
 	{name: "cluster-enabled", kind: kindBool, def: "no", only: []string{"no"}, immutable: true},
-	{name: "cluster-config-file", kind: kindString, def: "nodes.conf", immutable: true, inert: inertCluster},
+	{name: "cluster-config-file", kind: kindSpec, def: "nodes.conf", single: true, check: checkClusterFile, immutable: true, inert: inertCluster},
 	{name: "cluster-port", kind: kindInt, def: "0", max: 65535, immutable: true, inert: inertCluster},
 	{name: "cluster-node-timeout", kind: kindInt, def: "15000", max: noLimit, inert: inertCluster},
 	{name: "cluster-ping-interval", kind: kindInt, def: "0", max: noLimit, hidden: true, inert: inertCluster},
 	{name: "cluster-announce-ip", kind: kindString, def: "", inert: inertCluster},
-	{name: "cluster-announce-client-ipv4", kind: kindString, def: "", inert: inertCluster},
-	{name: "cluster-announce-client-ipv6", kind: kindString, def: "", inert: inertCluster},
+	{name: "cluster-announce-client-ipv4", kind: kindSpec, def: "", single: true, check: checkIPv4, inert: inertCluster},
+	{name: "cluster-announce-client-ipv6", kind: kindSpec, def: "", single: true, check: checkIPv6, inert: inertCluster},
 	{name: "cluster-announce-port", kind: kindInt, def: "0", max: 65535, inert: inertCluster},
 	{name: "cluster-announce-bus-port", kind: kindInt, def: "0", max: 65535, inert: inertCluster},
 	{name: "cluster-announce-tls-port", kind: kindInt, def: "0", max: 65535, inert: inertCluster},
-	{name: "cluster-announce-hostname", kind: kindString, def: "", inert: inertCluster},
-	{name: "cluster-announce-human-nodename", kind: kindString, def: "", inert: inertCluster},
+	{name: "cluster-announce-hostname", kind: kindSpec, def: "", single: true, check: checkHostname, inert: inertCluster},
+	{name: "cluster-announce-human-nodename", kind: kindSpec, def: "", single: true, check: checkNodeName, inert: inertCluster},
 	{name: "cluster-preferred-endpoint-type", kind: kindEnum, def: "ip", enum: []string{"ip", "hostname", "unknown-endpoint"}, inert: inertCluster},
+	{name: "cluster-manual-failover-timeout", kind: kindInt, def: "5000", min: 1, max: math.MaxInt32, inert: inertCluster},
 	{name: "cluster-migration-barrier", kind: kindInt, def: "1", max: math.MaxInt32, inert: inertCluster},
 	{name: "cluster-replica-validity-factor", alias: "cluster-slave-validity-factor", kind: kindInt, def: "10", max: math.MaxInt32, inert: inertCluster},
 	{name: "cluster-replica-no-failover", alias: "cluster-slave-no-failover", kind: kindBool, def: "no", inert: inertCluster},
@@ -232,8 +240,8 @@ var params = []param{
 	{name: "cluster-slot-stats-enabled", kind: kindBool, def: "no", inert: inertCluster},
 
 	// What is noted of commands.
-	{name: "slowlog-log-slower-than", alias: "commandlog-execution-slower-than", kind: kindInt, def: "10000", min: -1, max: noLimit},
-	{name: "slowlog-max-len", alias: "commandlog-slow-execution-max-len", kind: kindInt, def: "128", max: noLimit},
+	{name: "commandlog-execution-slower-than", alias: "slowlog-log-slower-than", kind: kindInt, def: "10000", min: -1, max: noLimit},
+	{name: "commandlog-slow-execution-max-len", alias: "slowlog-max-len", kind: kindInt, def: "128", max: noLimit},
 	{name: "commandlog-request-larger-than", kind: kindInt, def: "1048576", min: -1, max: noLimit},
 	{name: "commandlog-large-request-max-len", kind: kindInt, def: "128", max: noLimit},
 	{name: "commandlog-reply-larger-than", kind: kindInt, def: "1048576", min: -1, max: noLimit},
@@ -250,6 +258,7 @@ var params = []param{
 const (
 	inertAOF     = "the append only file is not built in this version"
 	inertCluster = "cluster mode is not built in this version"
+	inertRDMA    = "there is no RDMA"
 )
 
 // shutdownFlags are the words of shutdown-on-sigterm, in the order in which CONFIG GET tells them.
@@ -259,17 +268,6 @@ func checkShutdown(s string) error {
 	f := strings.Fields(s)
 	if contains(f, "save") && contains(f, "nosave") {
 		return redisText("shutdown options SAVE and NOSAVE can't be used simultaneously")
-	}
-	return nil
-}
-
-// checkAOFName: these are names within dir.
-func checkAOFName(s string) error {
-	if s == "" {
-		return redisText("appendfilename can't be empty")
-	}
-	if strings.ContainsRune(s, '/') {
-		return redisText("appendfilename can't be a path, just a filename")
 	}
 	return nil
 }
@@ -334,13 +332,6 @@ func parseOOMScores(s string) (out [3]int, err error) {
 }
 
 func checkOOMScores(s string) error { _, err := parseOOMScores(s); return err }
-
-func checkFileName(s string) error {
-	if strings.ContainsRune(s, '/') {
-		return fmt.Errorf("dbfilename can't be a path, just a filename")
-	}
-	return nil
-}
 
 // savePoint: a snapshot after `seconds`, if there were `changes` since the last.
 type savePoint struct{ seconds, changes int64 }

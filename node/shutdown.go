@@ -143,6 +143,7 @@ func (n *Node) end(opt ShutdownOptions, byCron bool, aborts int) error {
 		n.engine.Unpause()
 		return err
 	}
+	n.tellSystemd("STOPPING=1")
 	n.down.once.Do(func() { close(n.down.done) })
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -41,51 +42,53 @@ func run(args []string) int {
 			fmt.Print(usage)
 			return 0
 		case "--version", "-v":
-			fmt.Printf("larder-server v=%s go=%s\n", node.RedisVersion, runtime.Version())
+			fmt.Printf("larder-server v=%s sha=00000000:0 malloc=larder-arena bits=%d build=0 go=%s\n", node.RedisVersion, strconv.IntSize, runtime.Version())
 			return 0
 		case "check-rdb":
 			return checkRDB(args[1:])
 		}
 	}
-	cfg, err := configure(args)
+	cfg, stdin, err := configure(args)
 	if err != nil {
 		return configError(err)
+	}
+	if wantsDaemon(cfg) {
+		return daemonize(args, stdin)
 	}
 	return serve(cfg)
 }
 
-// configure reads the file, if there is one, then standard input, if it is asked for by a first or last "-", and then the options.
-func configure(args []string) (*node.Config, error) {
-	cfg := node.NewConfig()
+// configure reads the file, if there is one, then standard input, if it is asked for by a first or last "-", and then the options. stdin is what it has read from there.
+func configure(args []string) (cfg *node.Config, stdin []byte, err error) {
+	cfg = node.NewConfig()
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		if err := cfg.LoadFile(args[0]); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		args = args[1:]
 	}
-	stdin := false
+	asked := false
 	if len(args) > 0 && args[0] == "-" {
-		stdin, args = true, args[1:]
+		asked, args = true, args[1:]
 	}
 	if last := len(args) - 1; last >= 0 && args[last] == "-" {
-		stdin, args = true, args[:last]
+		asked, args = true, args[:last]
 	}
-	if stdin {
-		b, err := io.ReadAll(os.Stdin)
-		if err != nil {
-			return nil, err
+	if asked {
+		if stdin, err = io.ReadAll(os.Stdin); err != nil {
+			return nil, nil, err
 		}
-		if err := cfg.LoadText(string(b)); err != nil {
-			return nil, err
+		if err := cfg.LoadText(string(stdin)); err != nil {
+			return nil, nil, err
 		}
 	}
-	return cfg, cfg.LoadArgs(args)
+	return cfg, stdin, cfg.LoadArgs(args)
 }
 
 func configError(err error) int {
 	var ce *node.ConfigError
 	if errors.As(err, &ce) {
-		fmt.Fprintf(os.Stderr, "\n*** FATAL CONFIG FILE ERROR (larder %s) ***\n%s\nTry: larder-server --help\n", node.RedisVersion, ce.Error())
+		fmt.Fprintf(os.Stderr, "\n*** FATAL CONFIG FILE ERROR (Version %s) ***\n%s\n", node.ValkeyVersion, ce.Error())
 		return 1
 	}
 	fmt.Fprintln(os.Stderr, "larder-server:", err)
@@ -116,8 +119,8 @@ func serve(cfg *node.Config) int {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	go node.TendHeap(ctx, clock.Real{})
-	removePID := writePID(cfg.Path("pidfile"))
-	defer removePID()
+	defer writePID(n, pidFile(cfg))()
+	awaitUpstart(n, cfg)
 	if err := wait(n); err != nil {
 		n.Log().Warn(err.Error())
 		return 1
@@ -129,6 +132,7 @@ func serve(cfg *node.Config) int {
 
 // wait serves until the node has shut down, or can't serve.
 func wait(n *node.Node) error {
+	signal.Ignore(syscall.SIGHUP, syscall.SIGPIPE) // the end of a terminal, or of whoever reads the log, is not ours
 	sig := make(chan os.Signal, 4)
 	signal.Notify(sig, syscall.SIGTERM, syscall.SIGINT, syscall.SIGABRT, syscall.SIGALRM)
 	failed := make(chan error, 1)
@@ -189,12 +193,21 @@ func tuneRuntime(cfg *node.Config) {
 	}
 }
 
-func writePID(path string) func() {
+// pidFile is where the process' number goes: a daemon has such a file even if none was asked for.
+func pidFile(cfg *node.Config) string {
+	if path := cfg.Path("pidfile"); path != "" || !isDaemon() {
+		return path
+	}
+	return "/var/run/larder.pid"
+}
+
+func writePID(n *node.Node, path string) (remove func()) {
 	if path == "" {
 		return func() {}
 	}
 	if err := os.WriteFile(path, fmt.Appendf(nil, "%d\n", os.Getpid()), 0o644); err != nil {
-		fmt.Fprintln(os.Stderr, "larder-server: writing the pid file:", err)
+		n.Log().Info("Failed to write PID file", "error", err)
+		return func() {}
 	}
 	return func() { os.Remove(path) }
 }

@@ -104,6 +104,10 @@ type Engine interface {
 	Rand() uint64
 	// FieldsExpired counts n fields of hashes that were found to be over, and removed or overwritten (expired_fields).
 	FieldsExpired(n int)
+	// SeesExpired: for the call what is over is still there, until somebody deletes it: it is part of the replication stream, or comes from an import source.
+	SeesExpired() bool
+	// Importing: what is given an expiry that is over is kept, as the server whose data is being imported deletes it.
+	Importing() bool
 	// Expired reports whether an entry's time is over at the call's Now.
 	Expired(e keyspace.Entry) bool
 	// Expire deletes a key of a database that a visit through Shard or EachShard has found Expired, unless that is left to another

@@ -33,10 +33,23 @@ func Load(to *collection.Loader, r *rdb.Reader, v *rdb.Value) (empty bool, err e
 		return empty, nil
 	}
 	to.Drop()
-	if errors.Is(err, collection.ErrDuplicate) || errors.Is(err, collection.ErrPending) || errors.Is(err, collection.ErrStream) {
-		err = &rdb.CorruptError{Offset: r.Offset(), What: err.Error() + " in a " + v.Content.Type.String()}
+	if what := wrongWith(err, v.Content.Packed != nil); what != "" {
+		err = &rdb.CorruptError{Offset: r.Offset(), What: what + " in a " + v.Content.Type.String()}
 	}
 	return false, err
+}
+
+// wrongWith is what a Loader's error says of the data, "" if it is about something else. Where Redis' log has words of its own, they are in it.
+func wrongWith(err error, packed bool) string {
+	switch {
+	case errors.Is(err, collection.ErrConsumer):
+		return "Duplicate stream consumer detected: " + err.Error()
+	case errors.Is(err, collection.ErrDuplicate) && packed:
+		return "listpack with dup elements: " + err.Error()
+	case errors.Is(err, collection.ErrDuplicate), errors.Is(err, collection.ErrPending), errors.Is(err, collection.ErrStream):
+		return err.Error()
+	}
+	return ""
 }
 
 // loadElements gives a value's elements.

@@ -7,7 +7,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/larder-cache/larder/commands/spec"
 	"github.com/larder-cache/larder/engine/enginetest"
+	"github.com/larder-cache/larder/persist/keydump"
 	"github.com/larder-cache/larder/persist/rdb"
 	"github.com/larder-cache/larder/store/keyspace"
 	"github.com/larder-cache/larder/store/listpack"
@@ -192,6 +194,28 @@ func streamConsumer(name string, owned uint64) rdb.Element {
 
 func streamOwned(seq uint64) rdb.Element {
 	return rdb.Element{Kind: rdb.ElementOwned, ID: rdb.StreamID{Ms: 1, Seq: seq}}
+}
+
+// TestWhatIsWrong: the log says of a payload that holds something twice what Redis' log says of it.
+func TestWhatIsWrong(t *testing.T) {
+	var said []string
+	s := enginetest.New(t, enginetest.Start, keydump.Commands(keydump.Config{Compress: func() bool { return false }, Corrupt: func(what string) { said = append(said, what) },
+		Sanitize: func(spec.Session) bool { return false }})...)
+	l := *s.Engine.Space.Limits()
+	l.HashEntries = 1
+	s.Engine.Space.SetLimits(l)
+	hash := listpack.New(0)
+	for _, word := range []string{"a", "1", "a", "2"} {
+		hash = listpack.Append(hash, []byte(word))
+	}
+	body := append([]byte{byte(rdb.TypeHashListpack), byte(len(hash))}, hash...)
+	two := streamPayload(t, 0, streamInfo(0, 9, 1), streamGroup("g", 0), streamConsumers(2), streamConsumer("c", 0), streamConsumer("c", 0))
+	for payload, want := range map[string]string{seal(string(body), 11): "listpack with dup elements", two: "Duplicate stream consumer detected"} {
+		said = nil
+		if got := enginetest.Show(s.Client().Value("RESTORE", "k", "0", payload)); got != "-ERR Bad data format" || len(said) != 1 || !strings.Contains(said[0], want) {
+			t.Errorf("%s, and the log has %q, want %q", got, said, want)
+		}
+	}
 }
 
 // TestBadStreams: a stream that does not fit together is refused, whatever it is.

@@ -13,6 +13,9 @@ var ErrPending = errors.New("pending entries of consumers that are not those of 
 // ErrStream is what a Loader says of a stream whose entries are out of order, or not as many as its figures say.
 var ErrStream = errors.New("entries that do not fit the figures of their stream")
 
+// ErrConsumer is what a Loader says of a stream with two consumers of one name in a group.
+var ErrConsumer = errors.New("two consumers of one name in a group")
+
 // streamLoad is what a Loader has of a stream, whose parts come in the order in which rdb.Reader gives them.
 type streamLoad struct {
 	waiting  []streamPart
@@ -117,7 +120,9 @@ func (l *Loader) insertPart(p *streamPart) (err error) {
 		ok = st.group.Load(p.id, p.at, p.count)
 		st.left++
 	case loadConsumer:
-		st.consumer, ok = st.group.AddConsumer(str, p.at, p.active)
+		if st.consumer, ok = st.group.AddConsumer(str, p.at, p.active); !ok {
+			return ErrConsumer
+		}
 	case loadOwned:
 		if !st.group.Assign(st.consumer, p.id) {
 			return ErrPending
