@@ -26,6 +26,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"github.com/larder-cache/larder/base/clock"
+	"github.com/larder-cache/larder/control/api/sdkhttp"
 	"github.com/larder-cache/larder/control/meta"
 	"github.com/larder-cache/larder/control/meta/fake"
 	"github.com/larder-cache/larder/control/model"
@@ -104,12 +105,13 @@ func newBed(t *testing.T) *bed {
 	b.server.Start()
 	t.Cleanup(b.server.Close)
 	b.client = elasticache.New(elasticache.Options{Region: testRegion, BaseEndpoint: aws.String(b.server.URL),
-		Credentials: testCredentials(), Retryer: aws.NopRetryer{}})
+		Credentials: testCredentials(), Retryer: aws.NopRetryer{}, HTTPClient: &sdkhttp.Client{}})
 	return b
 }
 
 func (b *bed) sts(region string) *sts.Client {
-	return sts.New(sts.Options{Region: region, BaseEndpoint: aws.String(b.server.URL), Credentials: testCredentials(), Retryer: aws.NopRetryer{}})
+	return sts.New(sts.Options{Region: region, BaseEndpoint: aws.String(b.server.URL), Credentials: testCredentials(), Retryer: aws.NopRetryer{},
+		HTTPClient: &sdkhttp.Client{}})
 }
 
 // wantError checks code, status and a part of the message.

@@ -22,6 +22,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/elasticache"
 
 	"github.com/larder-cache/larder/base/vfs"
+	"github.com/larder-cache/larder/control/api/sdkhttp"
 	"github.com/larder-cache/larder/control/server/datadir"
 	"github.com/larder-cache/larder/control/server/local"
 )
@@ -244,7 +245,8 @@ func (l *Larder) Client() *elasticache.Client {
 	key := aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 		return aws.Credentials{AccessKeyID: env["AWS_ACCESS_KEY_ID"], SecretAccessKey: env["AWS_SECRET_ACCESS_KEY"]}, nil
 	})
-	return elasticache.New(elasticache.Options{Region: env["AWS_REGION"], BaseEndpoint: aws.String(env["AWS_ENDPOINT_URL"]), Credentials: key})
+	return elasticache.New(elasticache.Options{Region: env["AWS_REGION"], BaseEndpoint: aws.String(env["AWS_ENDPOINT_URL"]), Credentials: key,
+		HTTPClient: &sdkhttp.Client{}})
 }
 
 // Context ends with the test, or with the harness's patience.
