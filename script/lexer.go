@@ -13,9 +13,12 @@ type lexer struct {
 	line int
 }
 
+// nulToken is a byte 0 where a token should be. Lua takes it for none, so that its errors name none.
+const nulToken = "char(0)"
+
 // fail ends the check. near is how the token is written at which Lua finds it, "" if it does not say.
 func (l *lexer) fail(text, near string) {
-	if near != "" {
+	if near != "" && near != nulToken {
 		if len(near) > maxNear {
 			near = near[:maxNear]
 		}

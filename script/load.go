@@ -20,7 +20,12 @@ type Registered struct {
 type loading struct {
 	functions []*Registered
 	sites     sites
+	from      uint32 // VM.count when it began
 }
+
+// loadGrace is how many instructions a library may take to load, however long that is: a machine that is busy with other things is not
+// its fault. Source: Valkey 8, which looks at the clock as often.
+const loadGrace = 100_000
 
 // openLoading makes what a library sees as globals while it is loaded: redis, with which it registers functions, and nothing else.
 func (vm *VM) openLoading() {
@@ -40,7 +45,7 @@ func (vm *VM) openLoading() {
 func (vm *VM) LoadLibrary(source []byte, h Host) ([]*Registered, error) {
 	seen := vm.env.Metatable.(*lua.LTable)
 	seen.RawSetString("__index", vm.loadGlobals)
-	vm.loading = &loading{}
+	vm.loading = &loading{from: vm.count}
 	defer func() {
 		seen.RawSetString("__index", vm.globals)
 		vm.loading = nil

@@ -269,3 +269,28 @@ func TestHostileSource(t *testing.T) {
 		}
 	}
 }
+
+// TestNUL: a byte 0 where a token should be is not named by Lua 5.1.
+func TestNUL(t *testing.T) {
+	for source, want := range map[string]string{
+		"\x00return 1": "!user_script:1: unexpected symbol", "x\x00": "!user_script:1: '=' expected", "local \x00": "!user_script:1: '<name>' expected",
+		"\x01": "!user_script:1: unexpected symbol near 'char(1)'", "return 1 -- \x00\n+ 1": ":2\r\n",
+	} {
+		if got := eval(newVM(), &testHost{}, source); got != want {
+			t.Errorf("%q: %q, want %q", source, got, want)
+		}
+	}
+}
+
+// TestLoadGrace: a library that does little loads, however late its time is over; one that goes on does not.
+func TestLoadGrace(t *testing.T) {
+	vm := New(Config{MonoNanos: ticks(), Libraries: true})
+	late := &testHost{stop: func() string { return "ERR FUNCTION LOAD timeout" }}
+	const register = " redis.register_function('f', function() return 1 end)"
+	if fs, err := vm.LoadLibrary([]byte("for i = 1, 1000 do end"+register), late); err != nil || len(fs) != 1 {
+		t.Errorf("%v, %v", fs, err)
+	}
+	if _, err := vm.LoadLibrary([]byte("for i = 1, 1e6 do end"+register), late); err == nil || err.Error() != "Error registering functions: ERR FUNCTION LOAD timeout" {
+		t.Errorf("%v", err)
+	}
+}

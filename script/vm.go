@@ -318,7 +318,7 @@ func (vm *VM) tick() {
 	}
 	vm.lastMem = now
 	vm.lookAtMemory(0)
-	if vm.host == nil {
+	if vm.host == nil || vm.loading != nil && vm.count-vm.loading.from < loadGrace {
 		return
 	}
 	if text := vm.host.Interrupt(); text != "" {
