@@ -147,12 +147,13 @@ var undone = []string{
 	"copy zset zset2", "zadd zset 5 x", "zrem zset2 a", "sadd set q", "smove set set2 m1", "xadd stream * a b", "xgroup create stream g2 $", "unlink biglist", "rpush biglist x", "sort list store sorted", "move s 3", "copy n n db 4",
 	"select 4", "set other 1", "flushdb", "set other 2", "select 0", "swapdb 0 4", "set s swapped", "del n", "swapdb 4 5", "flushall", "set after flush", "rename after s", "flushall async", "mset a 1 b 2", "flushall maybe", "get a",
 	"setbit bits 7 1", "pfadd hll z", "pfcount hll", "geoadd geo 1 1 x", "getdel a", "lmove biglist list left right", "spop bigset", "hincrby bighash f1 1", "zpopmin bigzset", "restore r 0 x", "xtrim stream maxlen 0",
+	"hexpire hash2 10 fields 1 g", "hexpire hash 10 fields 2 f g", "hpersist hash fields 1 g",
 }
 
 func seedDebug(t *testing.T, p *peer) {
 	t.Helper()
 	for _, line := range []string{"SET s v", "SET ttl x EX 10000", "SET n 5", "RPUSH list 1 2 3", "HSET hash f 1 g 2", "ZADD zset 1 a 2 b", "SADD set m1 m2", "XADD stream 1-1 a b", "XGROUP CREATE stream g 0",
-		"PFADD hll a b", "SETRANGE big 100000 x", "SET gone x PX 1"} {
+		"PFADD hll a b", "HEXPIRE hash 20000 FIELDS 1 g", "SETRANGE big 100000 x", "SET gone x PX 1"} {
 		if got := p.do(line); strings.HasPrefix(got, "-") {
 			t.Fatalf("%s: %s", line, got)
 		}
@@ -179,6 +180,8 @@ func TestScriptDebugUndoes(t *testing.T) {
 	p, q, sub := n.dial(), n.dial(), n.dial()
 	seedDebug(t, q)
 	digest, dirty := q.do("DEBUG DIGEST"), q.info("rdb_changes_since_last_save")
+	times := func() string { return q.do("PEXPIRETIME ttl") + q.do("HPEXPIRETIME hash FIELDS 2 f g") }
+	at := times()
 	_, before := n.repl.History()
 	q.want("CLIENT TRACKING ON BCAST REDIRECT "+sub.do("CLIENT ID"), "OK")
 	sub.do("PSUBSCRIBE __key*")
@@ -202,6 +205,9 @@ func TestScriptDebugUndoes(t *testing.T) {
 	until(t, "the session is over", func() bool { return q.do("PING") == "PONG" })
 	if got := q.do("DEBUG DIGEST"); got != digest {
 		t.Errorf("digest %s, was %s; %s", got, digest, q.do("KEYS *"))
+	}
+	if got := times(); got != at {
+		t.Errorf("expiries %s, were %s", got, at)
 	}
 	if got := q.info("rdb_changes_since_last_save"); got != dirty {
 		t.Errorf("%s changes, were %s", got, dirty)

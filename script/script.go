@@ -14,6 +14,7 @@
 // user's.
 //
 // Reading order: script.go, vm.go, compile.go, sandbox.go, redisapi.go with reply.go and convert.go, then the libraries: lib*.go.
+// debugger.go, with debugstops.go, debugconsole.go, debugshow.go and debugcommand.go, is what SCRIPT DEBUG is for.
 // cache.go, shebang.go and library.go are what the engine keeps of scripts and libraries; they have no interpreter in them.
 package script
 
