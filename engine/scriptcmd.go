@@ -106,11 +106,10 @@ func evalRun(c *spec.Call) {
 
 // known is the script with a source, compiled if it was not yet, or the error.
 func (s *scripting) known(source []byte) (*script.Cached, string) {
-	sha := script.SHA1(source)
-	if found := s.cache.Get(sha); found != nil {
+	if found := s.cache.Find(source); found != nil {
 		return found, ""
 	}
-	return s.add(sha, source, false)
+	return s.add(script.SHA1(source), source, false)
 }
 
 func evalshaRun(c *spec.Call) {
@@ -155,7 +154,7 @@ func (s *scripting) add(sha string, source []byte, loaded bool) (*script.Cached,
 	if err != nil {
 		return nil, compileFailed + err.Error()
 	}
-	found := &script.Cached{SHA: sha, Source: append([]byte(nil), source...), Flags: flags, Code: code}
+	found := &script.Cached{SHA: sha, Source: string(source), Flags: flags, Code: code}
 	s.cache.Add(found, loaded)
 	s.countScripts()
 	return found, ""
@@ -191,7 +190,7 @@ func scriptShow(c *spec.Call) {
 		c.Out.Error(errNoScript)
 		return
 	}
-	c.Out.Bulk(found.Source)
+	c.Out.BulkString(found.Source)
 }
 
 // flushMode reads [ASYNC|SYNC], which makes no difference here: what is forgotten is Go's to collect.

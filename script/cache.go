@@ -10,7 +10,7 @@ import (
 // Cached is a script of EVAL, by its SHA1.
 type Cached struct {
 	SHA    string
-	Source []byte
+	Source string
 	Flags  Flags
 	Code   *Function
 
@@ -21,7 +21,8 @@ type Cached struct {
 // SCRIPT LOAD stay until SCRIPT FLUSH.
 type Cache struct {
 	bySHA   map[string]*Cached
-	evals   *list.List // of *Cached, the least recently used first
+	byText  map[string]*Cached // by Source
+	evals   *list.List         // of *Cached, the least recently used first
 	bytes   int64
 	Evicted int64 // how many made room since it was last set to 0
 
@@ -29,10 +30,15 @@ type Cache struct {
 }
 
 // NewCache makes an empty one.
-func NewCache() *Cache { return &Cache{bySHA: map[string]*Cached{}, evals: list.New()} }
+func NewCache() *Cache {
+	return &Cache{bySHA: map[string]*Cached{}, byText: map[string]*Cached{}, evals: list.New()}
+}
 
 // Get finds a script; nil if it is not there.
 func (c *Cache) Get(sha string) *Cached { return c.bySHA[sha] }
+
+// Find finds a script by its source, which is quicker than to work out its SHA1; nil if it is not there.
+func (c *Cache) Find(source []byte) *Cached { return c.byText[string(source)] }
 
 // Declared are the flags of a script that has declared some. Anyone may ask, at any time.
 func (c *Cache) Declared(sha string) (Flags, bool) {
@@ -58,7 +64,7 @@ func (c *Cache) Add(s *Cached, loaded bool) {
 		}
 		s.evals = c.evals.PushBack(s)
 	}
-	c.bySHA[s.SHA] = s
+	c.bySHA[s.SHA], c.byText[s.Source] = s, s
 	if s.Flags&Compat == 0 {
 		c.declared.Store(s.SHA, s.Flags)
 	}
@@ -68,6 +74,7 @@ func (c *Cache) Add(s *Cached, loaded bool) {
 func (c *Cache) drop(s *Cached) {
 	c.evals.Remove(s.evals)
 	delete(c.bySHA, s.SHA)
+	delete(c.byText, s.Source)
 	c.declared.Delete(s.SHA)
 	c.bytes -= int64(len(s.SHA) + len(s.Source))
 }
@@ -89,7 +96,7 @@ func (c *Cache) Keep(s *Cached) {
 
 // Flush forgets all scripts; what was counted stays.
 func (c *Cache) Flush() {
-	c.bySHA, c.bytes = map[string]*Cached{}, 0
+	c.bySHA, c.byText, c.bytes = map[string]*Cached{}, map[string]*Cached{}, 0
 	c.evals.Init()
 	c.declared.Clear()
 }

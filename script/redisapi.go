@@ -82,10 +82,13 @@ func errorHandler(a args) int {
 
 // errorTable is an error as redis.pcall gives it. text has its code.
 func (vm *VM) errorTable(text string) *lua.LTable {
-	t := vm.l.CreateTable(0, 0)
+	t := vm.record()
 	t.RawSetString("err", lua.LString(text))
 	return t
 }
+
+// record makes a table for a field or two. The interpreter makes room for 32 where nothing is said.
+func (vm *VM) record() *lua.LTable { return vm.l.CreateTable(0, 1) }
 
 // counted is the field of an error that was counted when its command answered it.
 const counted = "ignore_error_stats_update"
@@ -96,32 +99,65 @@ func (a args) apiError(text string) *lua.LTable {
 	return a.vm.errorTable("ERR " + text)
 }
 
-// words makes the arguments of a command; nil after it has raised, or returned, why they are none.
+// commandArgs makes the arguments of a command, or the error that tells why they are none. They are good until the next call.
 func commandArgs(a args) ([][]byte, *lua.LTable) {
 	n := a.len()
 	if n == 0 {
 		return nil, a.apiError("Please specify at least one argument for this call")
 	}
-	out := make([][]byte, n)
-	for i := range out {
-		switch v := a.L.Get(i + 1).(type) {
+	c := &a.vm.command
+	c.ends, c.text = c.ends[:0], c.text[:0]
+	for i := 1; i <= n; i++ {
+		switch v := a.L.Get(i).(type) {
 		case lua.LString:
-			out[i] = []byte(v)
+			c.text = append(c.text, v...)
 		case lua.LNumber:
-			out[i] = commandNumber(float64(v))
+			c.text = appendCommandNumber(c.text, float64(v))
 		default:
 			return nil, a.apiError("Command arguments must be strings or integers")
 		}
+		c.ends = append(c.ends, len(c.text))
 	}
-	return out, nil
+	return c.split(), nil
 }
 
-// commandNumber is a number as an argument: in full where it is an integer.
-func commandNumber(f float64) []byte {
-	if f >= -math.MaxInt64/2 && f <= math.MaxInt64/2 && f == math.Trunc(f) {
-		return strconv.AppendInt(nil, int64(f), 10)
+// commandWords is room for the arguments of one command, one behind the other. It is used again by the next.
+type commandWords struct {
+	text  []byte
+	ends  []int
+	words [][]byte
+}
+
+// split gives the arguments.
+func (c *commandWords) split() [][]byte {
+	c.words = c.words[:0]
+	start := 0
+	for _, end := range c.ends {
+		c.words = append(c.words, c.text[start:end:end])
+		start = end
 	}
-	return resp.AppendDouble(nil, f)
+	return c.words
+}
+
+// trim gives up what is more than most commands need.
+func (c *commandWords) trim() {
+	if cap(c.text) > keptCommandBytes || cap(c.words) > keptCommandWords {
+		*c = commandWords{}
+	}
+}
+
+// What is kept of a command's room for the next run.
+const (
+	keptCommandBytes = 16 << 10
+	keptCommandWords = 256
+)
+
+// appendCommandNumber appends a number as an argument: in full where it is an integer.
+func appendCommandNumber(b []byte, f float64) []byte {
+	if f >= -math.MaxInt64/2 && f <= math.MaxInt64/2 && f == math.Trunc(f) {
+		return strconv.AppendInt(b, int64(f), 10)
+	}
+	return resp.AppendDouble(b, f)
 }
 
 func redisCall(a args) int  { return command(a, true) }
@@ -226,7 +262,7 @@ func redisStatusReply(a args) int {
 	if !ok {
 		return a.push(a.apiError("wrong number or type of arguments"))
 	}
-	t := a.vm.l.CreateTable(0, 0)
+	t := a.vm.record()
 	t.RawSetString("ok", lua.LString(s))
 	return a.push(t)
 }

@@ -68,7 +68,7 @@ func (r *replyReader) value() lua.LValue {
 }
 
 func (r *replyReader) field(name string, v lua.LValue) lua.LValue {
-	t := r.vm.l.CreateTable(0, 0)
+	t := r.vm.record()
 	t.RawSetString(name, v)
 	return t
 }
@@ -83,7 +83,7 @@ func (r *replyReader) sized(kind byte, n int) lua.LValue {
 		return lua.LString(r.blob(n))
 	case '=':
 		b := r.blob(n)
-		t := r.vm.l.CreateTable(0, 0)
+		t := r.vm.record()
 		if len(b) >= 4 {
 			t.RawSetString("format", lua.LString(b[:3]))
 			t.RawSetString("string", lua.LString(b[4:]))

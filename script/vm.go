@@ -54,7 +54,10 @@ type VM struct {
 	starts map[*lua.LState]*lua.LFunction // what coroutines that have not begun will run
 	depth  int                            // calls of Lua from Go that are nested
 
-	measured measured // the last table whose length was asked for
+	command  commandWords      // what a script calls
+	entry    *lua.LFunction    // what protect begins with
+	onRaise  func(*lua.LState) // raised
+	measured measured          // the last table whose length was asked for
 
 	sites map[string]sites // what stands on the lines of the chunks, for error texts
 	where string           // where the last error was raised: "user_script:3"
@@ -82,6 +85,7 @@ func New(cfg Config) *VM {
 		RegistryMaxSize: limits.MaxScriptRegisters, RegistryGrowStep: 8192, SkipOpenLibs: true})
 	vm.l.G.MainThread, vm.l.G.CurrentThread = vm.l, vm.l
 	vm.hook.vm = vm
+	vm.entry, vm.onRaise = vm.l.NewFunction(vm.enter), vm.raised
 	boundArrays()
 	vm.memory.init(cfg)
 	vm.json = defaultJSON
@@ -156,6 +160,7 @@ func (vm *VM) end() {
 	vm.host, vm.debug, vm.dying = nil, nil, nil
 	vm.nested, vm.starts, vm.co = nil, nil, nil
 	vm.measured = measured{}
+	vm.command.trim()
 	clear(vm.sites)
 	clear(vm.idle[min(len(vm.idle), maxIdle):])
 	vm.idle = vm.idle[:min(len(vm.idle), maxIdle)]
@@ -198,19 +203,14 @@ func (vm *VM) protect(fn lua.LValue, args []lua.LValue) (out []lua.LValue, err e
 	}
 	depth, co := vm.depth, vm.co
 	th := vm.thread()
-	th.Push(vm.l.NewFunction(func(th *lua.LState) int {
-		defer vm.rethrow(th)
-		th.Panic = vm.raised
-		th.Push(fn)
-		for _, a := range args {
-			th.Push(a)
-		}
-		th.Call(len(args), lua.MultRet)
-		return th.GetTop()
-	}))
+	th.Push(vm.entry)
+	th.Push(fn)
+	for _, a := range args {
+		th.Push(a)
+	}
 	vm.depth++
 	vm.debug.enter(th, co)
-	failed := th.PCall(0, lua.MultRet, nil)
+	failed := th.PCall(1+len(args), lua.MultRet, nil)
 	vm.debug.leave()
 	vm.depth, vm.co = depth, co
 	if failed != nil {
@@ -226,6 +226,14 @@ func (vm *VM) protect(fn lua.LValue, args []lua.LValue) (out []lua.LValue, err e
 	th.SetTop(0)
 	vm.idle = append(vm.idle, th)
 	return out, nil
+}
+
+// enter is a function of Lua that calls its first argument with the others, and returns what that returns.
+func (vm *VM) enter(th *lua.LState) int {
+	defer vm.rethrow(th)
+	th.Panic = vm.onRaise
+	th.Call(th.GetTop()-1, lua.MultRet)
+	return th.GetTop()
 }
 
 // rethrow makes any panic below one of Lua's, with a trace, or else the interpreter would write one, at any length.

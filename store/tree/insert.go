@@ -140,14 +140,18 @@ func (t *Tree) split(e *Env, c *Cursor, level int, ent []byte) {
 }
 
 // cutAt says how many of a full node's entries and the one that comes to them go to the left one of two nodes. At the ends of the tree the new one stays alone, so that a tree that is
-// filled from one end has full nodes.
+// filled from one end has full nodes; or, where items weigh something, with a few others: these are lists, which grow and shrink by turns at their ends, and a node of one entry
+// would come and go.
 func (t *Tree) cutAt(e *Env, c *Cursor, level int) int {
-	most := e.Layout.most(level)
+	most, others := e.Layout.most(level), 0
+	if e.Layout.Weighted && level == 0 {
+		others = most / 16
+	}
 	switch i := c.path[level].i; {
 	case i == most && c.outermost(e, level, true):
-		return most
+		return most - others
 	case i == 0 && c.outermost(e, level, false):
-		return 1
+		return 1 + others
 	default:
 		return (most + 1) / 2
 	}
