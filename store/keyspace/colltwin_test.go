@@ -333,21 +333,21 @@ func (w *twin) mustBeColl(e Entry, key string, m model) {
 	}
 }
 
-// emittedColl takes an item of a rooted value.
-func (w *twin) emittedColl(k *walking, shard int, it *Item, m model) {
+// emittedColl takes an item of a rooted value. open are those of its lane of which more is to come.
+func (w *twin) emittedColl(open map[string]*coll, k *walking, shard int, it *Item, m model) {
 	id := fmt.Sprint(shard, it.DB, string(it.Key))
-	c := k.coll[id]
+	c := open[id]
 	if it.First() != (c == nil) || !value.Frozen(it.Type) && it.Count != len(m.coll.elems) || it.FieldTTL != m.coll.volatile() {
 		w.t.Fatalf("walk: %q: first %v, %d elements, TTLs %v; want %v, %d, %v", it.Key, it.First(), it.Count, it.FieldTTL, c == nil, len(m.coll.elems), m.coll.volatile())
 	}
-	for other := range k.coll {
+	for other := range open {
 		if other != id && strings.HasPrefix(other, fmt.Sprint(shard, it.DB)) {
 			w.t.Fatalf("walk: %q between the pieces of %s", id, other)
 		}
 	}
 	if c == nil {
 		c = &coll{elems: map[string]elem{}}
-		k.coll[id] = c
+		open[id] = c
 	}
 	switch it.Type {
 	case value.List:
@@ -383,6 +383,6 @@ func (w *twin) emittedColl(k *walking, shard int, it *Item, m model) {
 	if !maps.Equal(c.elems, m.coll.elems) || !slices.Equal(c.list, m.coll.list) || c.stream != m.coll.stream || it.Type == value.List && it.Count != c.nodes {
 		w.t.Fatalf("walk: %q has %d elements, want %d, or other ones", it.Key, c.len(), m.coll.len())
 	}
-	delete(k.coll, id)
+	delete(open, id)
 	delete(k.want[it.DB], string(it.Key))
 }

@@ -31,7 +31,7 @@ type part struct {
 	// chunks are elements in the form in which they are emitted, bytes how many in all. spare are a few that were emitted, to be used again.
 	chunks, spare [][]byte
 	bytes         int
-	begun  bool // something was emitted
+	begun         bool // something was emitted
 }
 
 // readyBytes is what a chunk has at least, unless it is the last one.
@@ -102,9 +102,8 @@ func (p *part) recycle(chunk []byte) {
 	}
 }
 
-// goOn emits the next chunk of the walk's current part, or goes on through its index until there is one.
-func (ws *walkShard) goOn() {
-	p := ws.current
+// goOn emits the next chunk of a part that a lane is in, or goes on through its index until there is one.
+func (ws *walkShard) goOn(p *part) {
 	sh := &ws.walk.space.shards[p.where.Load()]
 	if p.index == nil {
 		var chunk []byte
@@ -134,7 +133,7 @@ func (ws *walkShard) sendChunk(p *part, sh *Shard, chunk []byte, last bool) {
 	ws.send()
 	p.recycle(chunk)
 	if last {
-		ws.current = nil
+		*ws.lane = lane{}
 		p.close(sh)
 	}
 }

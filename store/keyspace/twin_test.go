@@ -41,8 +41,8 @@ type twin struct {
 type walking struct {
 	w    *Walk
 	want []map[string]model
-	part map[string]string // the beginning of a value that comes in pieces
-	coll map[string]*coll  // or of a rooted one, by the walk's shard
+	part map[string]string   // the beginning of a value that comes in pieces
+	coll [2]map[string]*coll // or of a rooted one, by lane and the walk's shard
 	done []bool
 }
 
@@ -449,7 +449,7 @@ func (w *twin) begin() {
 		if len(w.walks) >= dict.MaxWalks {
 			w.t.Fatalf("%d walks at once", len(w.walks)+1)
 		}
-		k := &walking{w: x, part: map[string]string{}, coll: map[string]*coll{}, done: make([]bool, w.s.Shards())}
+		k := &walking{w: x, part: map[string]string{}, coll: [2]map[string]*coll{{}, {}}, done: make([]bool, w.s.Shards())}
 		for _, keys := range w.dbs {
 			k.want = append(k.want, freeze(keys))
 		}
@@ -465,6 +465,10 @@ func (w *twin) step(budget int) {
 	n := w.rnd.IntN(len(w.walks))
 	k := w.walks[n]
 	i := w.rnd.IntN(len(k.done))
+	if w.rnd.IntN(3) == 0 {
+		held := k.w.NeedsAside(i)
+		w.shard(held, func(*Shard) { k.w.Aside(i, held, budget, func(it *Item) { w.emitted(k, asideLane, i, it) }) })
+	}
 	held := k.w.Needs(i)
 	if wrong := w.rnd.IntN(w.s.Shards()); wrong != held {
 		w.shard(wrong, func(*Shard) {
@@ -473,13 +477,13 @@ func (w *twin) step(budget int) {
 	}
 	w.shard(held, func(*Shard) {
 		if !k.done[i] && w.rnd.IntN(4) == 0 {
-			empty := k.w.Drain(i, held, budget, func(it *Item) { w.emitted(k, i, it) })
-			if k.w.Needs(i) == held && empty != (k.w.Pending(i) == 0) && held == i {
+			empty := k.w.Drain(i, held, budget, func(it *Item) { w.emitted(k, mainLane, i, it) })
+			if k.w.Needs(i) == held && empty != (k.w.Pending(i)-k.w.shards[i].lanes[asideLane].waiting() == 0) && held == i {
 				w.t.Fatalf("drained says %v, and %d bytes are pending", empty, k.w.Pending(i))
 			}
 			return
 		}
-		k.done[i] = k.w.Step(i, held, budget, func(it *Item) { w.emitted(k, i, it) })
+		k.done[i] = k.w.Step(i, held, budget, func(it *Item) { w.emitted(k, mainLane, i, it) })
 		if k.done[i] && k.w.Pending(i) != 0 {
 			w.t.Fatalf("%d bytes pending at the end", k.w.Pending(i))
 		}
@@ -497,7 +501,7 @@ func (w *twin) step(budget int) {
 	w.walks = append(w.walks[:n], w.walks[n+1:]...)
 }
 
-func (w *twin) emitted(k *walking, shard int, it *Item) {
+func (w *twin) emitted(k *walking, lane, shard int, it *Item) {
 	key := string(it.Key)
 	m, ok := k.want[it.DB][key]
 	if !ok {
@@ -507,20 +511,21 @@ func (w *twin) emitted(k *walking, shard int, it *Item) {
 		w.t.Fatalf("walk: %q: %+v, want %d %v %d bytes", key, it, m.at, m.enc, len(m.val))
 	}
 	if it.Rooted {
-		w.emittedColl(k, shard, it, m)
+		w.emittedColl(k.coll[lane], k, shard, it, m)
 		return
 	}
-	if it.Total <= ChunkBytes && !it.Last() || len(k.part[key]) != it.Offset {
-		w.t.Fatalf("walk: %q: piece at %d of %d, after %d", key, it.Offset, it.Total, len(k.part[key]))
+	id := fmt.Sprint(it.DB, key)
+	if it.Total <= ChunkBytes && !it.Last() || len(k.part[id]) != it.Offset {
+		w.t.Fatalf("walk: %q: piece at %d of %d, after %d", key, it.Offset, it.Total, len(k.part[id]))
 	}
-	k.part[key] += string(it.Value)
+	k.part[id] += string(it.Value)
 	if !it.Last() {
 		return
 	}
-	if k.part[key] != m.val {
+	if k.part[id] != m.val {
 		w.t.Fatalf("walk: %q has another value", key)
 	}
-	delete(k.part, key)
+	delete(k.part, id)
 	delete(k.want[it.DB], key)
 }
 

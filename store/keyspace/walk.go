@@ -1,6 +1,7 @@
 package keyspace
 
 import (
+	"bytes"
 	"errors"
 	"strconv"
 	"sync/atomic"
@@ -86,13 +87,40 @@ type walkShard struct {
 	// The walker's alone.
 	emit    func(*Item)
 	cost    int
-	current *part // that is being emitted
+	lanes   [2]lane
+	lane    *lane // that run works on
 	item    Item
 	digits  [value.MaxIntLen]byte // where an integer's Value is written
 	closing bool                  // CloseShard was called,
 	closed  bool                  // and has been under the shard's lock,
 	rest    []*part               // which left these open
 	over    bool
+}
+
+// lane is one of two ways out of a shard's walk, main and aside: each emits the pieces of a value one after the other, and what the one emits may come between the pieces of
+// the other. At most one of its fields is set.
+type lane struct {
+	part *part // that is being emitted
+	long *image
+	key  []byte // of long
+}
+
+const (
+	mainLane = iota
+	asideLane
+)
+
+func (l *lane) idle() bool { return l.part == nil && l.long == nil }
+
+// waiting is how many bytes of what waits are of the value that is being emitted, and the lane's own.
+func (l *lane) waiting() (n int) {
+	if l.part != nil {
+		n = int(unsafe.Sizeof(part{})) + l.part.bytes
+	}
+	if l.long != nil {
+		n = l.long.bytes() + len(l.key) + l.long.big.bytes()
+	}
+	return n
 }
 
 type walkRoot struct {
@@ -143,72 +171,95 @@ func (w *Walk) Keys(shard int) (n int) {
 	return n
 }
 
-// Pending is how many bytes wait in a shard's queue for Step or Drain: copies, and what the queue itself needs; of rooted values, what waits for the one that is being
-// emitted. To be asked under the lock that Needs names.
+// Pending is how many bytes wait in a shard's queue for Step or Drain: copies, and what the queue itself needs; of rooted values and long strings, what waits for those that
+// are being emitted. To be asked under the lock that Needs names.
 func (w *Walk) Pending(shard int) int {
 	ws := &w.shards[shard]
 	n := ws.queue.bytes
-	if ws.current != nil {
-		n += int(unsafe.Sizeof(part{})) + ws.current.bytes
+	for i := range ws.lanes {
+		if n += ws.lanes[i].waiting(); ws.lanes[i].long != nil {
+			n -= ws.lanes[i].long.big.bytes() // the queue counts them
+		}
 	}
 	return n
 }
+
+// Within is how many of those are of the value that Step or Drain is in the middle of; 0 if there is none. Under the lock that Needs names.
+func (w *Walk) Within(shard int) int { return w.shards[shard].lanes[mainLane].waiting() }
 
 // Needs is the shard whose lock Step, Drain and CloseShard need to go on with a shard's part: mostly that shard. The answer may be out of date by the time
 // that the lock is taken; they notice, do nothing, and it is to be asked again. It needs no lock itself.
 func (w *Walk) Needs(shard int) int {
 	ws := &w.shards[shard]
-	switch {
-	case ws.over || ws.closing && !ws.closed:
-	case ws.closing:
+	if ws.closing && ws.closed && !ws.over {
 		return int(ws.rest[0].where.Load())
-	case ws.current != nil:
-		return int(ws.current.where.Load())
 	}
-	return shard
+	return ws.needs(mainLane)
+}
+
+// NeedsAside is Needs for Aside.
+func (w *Walk) NeedsAside(shard int) int { return w.shards[shard].needs(asideLane) }
+
+func (ws *walkShard) needs(lane int) int {
+	if p := ws.lanes[lane].part; p != nil && !ws.over && !ws.closing {
+		return int(p.where.Load())
+	}
+	return ws.shard.index
 }
 
 // bucketCost is what a bucket costs of a budget, however little is in it: a sparse dict must not hold its lock for long either.
 const bucketCost = 64
 
 // Step emits what waits and then goes on through the shard, until it has emitted budget bytes (keys, values, 64 for each item and each bucket; the last bucket may exceed it).
-// It reports whether this shard's part is complete. held is the shard that is locked; if it is not the one that Needs says, nothing is done. emit must not change the shard, and sees Items that are good until it returns.
+// It reports whether this shard's part is complete, which it is not while Aside is in the middle of a value. held is the shard that is locked; if it is not the one that Needs says, nothing is done. emit must not change the shard, and sees Items that are good until it returns.
 func (w *Walk) Step(shard, held, budget int, emit func(*Item)) (done bool) {
 	ws := &w.shards[shard]
-	ws.run(held, budget, emit, true)
+	ws.run(mainLane, held, budget, emit, true)
 	return ws.over
 }
 
 // Drain is Step that only emits what waits, and rooted values that wait whole. It reports whether nothing does any more.
 func (w *Walk) Drain(shard, held, budget int, emit func(*Item)) (empty bool) {
 	ws := &w.shards[shard]
-	ws.run(held, budget, emit, false)
-	return ws.current == nil && held == shard && ws.queue.empty()
+	ws.run(mainLane, held, budget, emit, false)
+	return ws.lanes[mainLane].idle() && held == shard && ws.queue.empty()
+}
+
+// Aside is Drain for what is to be kept apart, while Step or Drain is in the middle of a long value: the items that it emits may come between the pieces of that one. held is
+// the shard that is locked, which should be the one that NeedsAside says.
+func (w *Walk) Aside(shard, held, budget int, emit func(*Item)) (empty bool) {
+	ws := &w.shards[shard]
+	ws.run(asideLane, held, budget, emit, false)
+	return ws.lanes[asideLane].idle() && held == shard && ws.queue.empty()
 }
 
 // run works off a budget; through says whether the walk goes on through the dicts when nothing waits.
-func (ws *walkShard) run(held, budget int, emit func(*Item), through bool) {
-	ws.emit, ws.cost = emit, 0
+func (ws *walkShard) run(lane, held, budget int, emit func(*Item), through bool) {
+	ws.lane, ws.emit, ws.cost = &ws.lanes[lane], emit, 0
 	defer func() { ws.emit = nil }()
 	for !ws.over && ws.cost < budget {
-		if p := ws.current; p != nil {
+		if p := ws.lane.part; p != nil {
 			if int(p.where.Load()) != held {
 				return
 			}
-			ws.goOn()
+			ws.goOn(p)
 			continue
 		}
 		switch {
 		case held != ws.shard.index:
 			return
+		case ws.lane.long != nil:
+			ws.emitPiece()
 		case !ws.queue.empty():
 			ws.emitImage()
 		case !through:
 			return
-		case len(ws.roots) == 0:
-			ws.finish()
-		default:
+		case len(ws.roots) > 0:
 			ws.bucket()
+		case !ws.lanes[asideLane].idle():
+			return
+		default:
+			ws.finish()
 		}
 	}
 }
@@ -263,8 +314,15 @@ func (ws *walkShard) stop() {
 	for _, p := range ws.roots {
 		p.root.dict.EndWalk(ws.walk.slot)
 	}
-	if ws.current != nil {
-		ws.rest = append(ws.rest, ws.current)
+	for i := range ws.lanes {
+		l := &ws.lanes[i]
+		if l.part != nil {
+			ws.rest = append(ws.rest, l.part)
+		}
+		if l.long != nil {
+			ws.unshare(l.long.block, l.long.big)
+		}
+		*l = lane{}
 	}
 	for !ws.queue.empty() {
 		if im, _, _ := ws.queue.first(); im.part != nil {
@@ -272,7 +330,7 @@ func (ws *walkShard) stop() {
 		}
 		ws.drop()
 	}
-	ws.roots, ws.current, ws.closed = nil, nil, true
+	ws.roots, ws.closed = nil, true
 }
 
 // finish: nothing is left of the walk in this shard. Its number is free when that is so in all of them.
@@ -332,29 +390,40 @@ func (ws *walkShard) enqueue(e Entry, it *Item) {
 	ws.shard.space.preImages.add(ws.queue.push(im, e.Key(), val))
 }
 
-// emitImage emits the queue's first image, or the next piece of it. Of a rooted value it begins the part.
+// emitImage emits the queue's first image. A rooted value or a long string it only begins.
 func (ws *walkShard) emitImage() {
 	im, key, val := ws.queue.first()
-	if im.part != nil {
-		ws.current = im.part
+	switch {
+	case im.part != nil:
+		ws.lane.part = im.part
 		ws.drop()
+		return
+	case im.big != nil:
+		begun := *im
+		ws.lane.long, ws.lane.key = &begun, bytes.Clone(key)
+		ws.shard.space.preImages.add(-ws.queue.pop())
 		return
 	}
 	ws.item = im.item
-	it := &ws.item
-	it.Key, it.Value = key, val
-	switch {
-	case im.big != nil:
-		it.Offset, it.Value = ws.chunk(im.big)
-	case im.block != 0:
-		it.Value = blockBytes(ws.shard.space.arena, im.block, it.Total)
+	ws.item.Key, ws.item.Value = key, val
+	if im.block != 0 {
+		ws.item.Value = blockBytes(ws.shard.space.arena, im.block, ws.item.Total)
 	}
 	ws.send()
-	if im.big != nil {
-		ws.emitted(im.big)
-	}
-	if it.Last() {
-		ws.drop()
+	ws.drop()
+}
+
+// emitPiece emits the next piece of a long string.
+func (ws *walkShard) emitPiece() {
+	im := ws.lane.long
+	ws.item = im.item
+	ws.item.Key = ws.lane.key
+	ws.item.Offset, ws.item.Value = ws.chunk(im.big)
+	ws.send()
+	ws.emitted(im.big)
+	if ws.item.Last() {
+		ws.unshare(im.block, im.big)
+		*ws.lane = lane{}
 	}
 }
 
