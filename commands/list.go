@@ -349,6 +349,7 @@ func lsetRun(c *spec.Call) {
 	if !ok {
 		return
 	}
+	l.Expect(c.Args[3])
 	if index < 0 {
 		index += int64(size)
 	}
@@ -371,12 +372,13 @@ func linsertRun(c *spec.Call) {
 	if !ok {
 		return
 	}
-	var at collection.ListCursor
-	index, more := 0, l.Seek(&at, 0)
-	if !more {
+	if l.Len() == 0 {
 		c.Out.Int(0)
 		return
 	}
+	l.Expect(c.Args[4])
+	var at collection.ListCursor
+	index, more := 0, l.Seek(&at, 0)
 	for ; more && !at.Equal(c.Args[3]); more = at.Next() {
 		index++
 	}

@@ -57,9 +57,14 @@ func (h *Hash) Get(field []byte) (val []byte, ok bool) {
 	return nil, false
 }
 
-// Fits converts the hash if one of these fields and values is too long to be packed, or all of them too much. It comes before Set.
+// Fits converts the hash if one of these fields and values is too long to be packed, or all of them are too many or too much. As in Redis a field that stands there
+// twice counts twice. It comes before Set.
 func (h *Hash) Fits(words [][]byte) {
 	if h.rooted() {
+		return
+	}
+	if len(words)/2 > h.limits().HashEntries {
+		h.convert()
 		return
 	}
 	most, sum := h.limits().HashValueBytes, 0

@@ -108,6 +108,9 @@ func (l *List) grow(bytes, count int) {
 	l.ent = l.k.DB.SetRoot(l.k.Hash, l.k.Name, value.List, value.QuickList, root.Root(), keyspace.KeepTTL)
 }
 
+// Expect makes the list fit for one element more, which may then not come: Redis says of a list what it is by that.
+func (l *List) Expect(s []byte) { l.grow(len(s), 1) }
+
 // shrunk takes a rooted list's root away when it is empty, or small.
 func (l *List) shrunk() {
 	if !l.rooted() {

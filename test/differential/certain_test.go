@@ -93,6 +93,17 @@ func (g *generator) agreed(args []string, cmd *spec.Command) []string {
 		args = without(args, "ALPHA")
 	}
 	if g.peer.release >= 702 {
+		if cmd.Group == spec.SortedSet { // of a skiplist they count a negative offset from the other end
+			args = offsetAboveZero(args)
+		}
+		if cmd.Name == "setname" { // they look at what is before a NUL
+			for i := range args {
+				args[i] = strings.ReplaceAll(args[i], "\x00", "x")
+			}
+		}
+		if n, err := strconv.ParseInt(args[min(2, len(args)-1)], 10, 64); cmd.Name == "lset" && err == nil && int64(int32(n)) != n { // of a listpack they take the lower half
+			args[2] = "99"
+		}
 		return args
 	}
 	long := func(w string) bool { return len(w) > longest }
@@ -109,6 +120,16 @@ func (g *generator) agreed(args []string, cmd *spec.Command) []string {
 		return append(args, "x") // 7.2
 	case strings.HasSuffix(cmd.Name, "rank") && len(args) > 3:
 		return args[:3] // WITHSCORE
+	}
+	return args
+}
+
+// offsetAboveZero makes the offset of LIMIT no negative number.
+func offsetAboveZero(args []string) []string {
+	for i := 1; i < len(args); i++ {
+		if strings.EqualFold(args[i-1], "LIMIT") {
+			args[i] = strings.TrimPrefix(args[i], "-")
+		}
 	}
 	return args
 }
