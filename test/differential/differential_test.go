@@ -29,6 +29,7 @@ import (
 var (
 	seed  = flag.Uint64("seed", 20261121, "seed of the random commands")
 	count = flag.Int("commands", 20_000, "how many random commands are run in all")
+	told  = flag.Bool("effects", false, "compare also which events are told of every command, and what is propagated; with Valkey only")
 )
 
 // episode is how many commands run before everything is compared and both servers begin anew.
@@ -89,6 +90,9 @@ type servers struct {
 	theirs [2]*enginetest.Peer
 	peer   *peer
 	aside  *enginetest.Client // of a database of its own
+	// What both tell of a command beside the reply; nil if that is not compared.
+	sub     *enginetest.Client
+	effects *enginetest.Effects
 	queued [2][]step          // what each connection's transaction has
 	seen   []int              // how often each difference was
 	done   map[string]bool
@@ -102,7 +106,14 @@ func startReal(t *testing.T) *enginetest.Redis {
 	return enginetest.StartRedis(t, "--proto-max-bulk-len", strconv.Itoa(maxString), "--hz", "500")
 }
 
-func newServers(t *testing.T) *servers { return serversWith(t, startReal(t)) }
+func newServers(t *testing.T) *servers {
+	real := startReal(t)
+	v := serversWith(t, real)
+	if *told {
+		v.sub, v.effects = v.larder.Subscriber(), real.Effects()
+	}
+	return v
+}
 
 func serversWith(t *testing.T, real *enginetest.Redis) *servers {
 	v := &servers{t: t, start: time.Now(), seen: make([]int, len(differences)), done: map[string]bool{}, met: map[string]int{}}
@@ -147,6 +158,10 @@ func (v *servers) reset(set setting) {
 	v.cycle.Run()
 	v.larder.Tidy()
 	v.larder.Journal() // it keeps what is not read
+	if v.effects != nil {
+		v.sub.EventsTold()
+		v.effects.Told()
+	}
 }
 
 // smallest is how many elements a packed collection has at most when it is to be small, longest of how many bytes.
@@ -210,10 +225,10 @@ func (v *servers) run(s step) *mismatch {
 	} else {
 		v.done[command(s.args)] = true
 	}
-	if same {
-		return nil
+	if !same {
+		return &mismatch{s, ours, theirs}
 	}
-	return &mismatch{s, ours, theirs}
+	return v.compareEffects(s, ours)
 }
 
 // waitOver lets the time pass that a command waits for data, 1 ms: nobody else does anything.
@@ -306,6 +321,10 @@ func (v *servers) sameDump(s step, o, r resp.Value) bool {
 		all[i] = c.Value(ask...)
 	}
 	c.Raw("DEL", "k")
+	if v.effects != nil {
+		v.sub.EventsTold()
+		v.larder.Journal()
+	}
 	return equivalent(step{args: ask}, all[0], all[1])
 }
 
