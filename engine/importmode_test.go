@@ -45,7 +45,7 @@ func TestImportModeEvictsNothing(t *testing.T) {
 	s := enginetest.New(t, enginetest.Start)
 	c := s.Client()
 	c.Do("SET k v")
-	s.Engine.SetEviction(engine.Eviction{Limit: 1, Policy: engine.PolicyAllKeysRandom, Samples: 5})
+	s.Engine.SetEviction(engine.Eviction{Limit: 1, Policy: engine.AllKeysRandom, Samples: 5})
 	s.Engine.SetGate(engine.GateImport, 0)
 	if got := c.Do("SET l v"); got != "-OOM command not allowed when used memory > 'maxmemory'." {
 		t.Errorf("SET: %s", got)

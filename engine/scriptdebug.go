@@ -124,8 +124,8 @@ func (s *debugSession) eval(c *spec.Call) {
 		c.Out.Error(text)
 		return
 	}
-	_, skip, _ := script.Shebang(found.Source) // it was read when the script was compiled
-	code, err := sc.vm(false).CompileStops(evalName, found.Source[skip:])
+	_, skip, _ := script.Shebang(c.Args[1]) // it was read when the script was compiled
+	code, err := sc.vm(false).CompileStops(evalName, c.Args[1][skip:])
 	if err != nil {
 		c.Out.Error(compileFailed + err.Error())
 		return

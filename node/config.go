@@ -70,15 +70,16 @@ type Config struct {
 	one     sync.Mutex
 	mu      sync.Mutex // held while values are changed or written to the file; who holds it waits for no shard
 	byName  map[string]*value
-	file    string          // absolute path of the configuration file, "" if there was none
-	adds    map[string]bool // those whose next line adds to the last: save, user
-	depth   int             // of include
-	renames [][2]string     // of rename-command: the command and its new name, "" for none
+	file    string                  // absolute path of the configuration file, "" if there was none
+	adds    map[string]bool         // those whose next line adds to the last: save, user
+	depth   int                     // of include
+	refused map[string]*ConfigError // parameters whose last value is not built
+	renames [][2]string             // of rename-command: the command and its new name, "" for none
 }
 
 // NewConfig has every parameter at its default.
 func NewConfig() *Config {
-	c := &Config{byName: map[string]*value{}, adds: map[string]bool{}}
+	c := &Config{byName: map[string]*value{}, adds: map[string]bool{}, refused: map[string]*ConfigError{}}
 	for i := range params {
 		p := &params[i]
 		v := &value{p: p}
@@ -114,7 +115,7 @@ func (v *value) set(s string) error {
 		text = v.p.merge(v.string(), text)
 	}
 	if v.p.only != nil && !contains(v.p.only, text) {
-		return fmt.Errorf("'%s' is not built in this version; it can be %s", text, strings.Join(quoted(v.p.only), " or "))
+		return &notBuilt{text, strings.Join(quoted(v.p.only), " or ")}
 	}
 	v.num.Store(num)
 	v.text.Store(&text)

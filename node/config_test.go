@@ -63,6 +63,23 @@ func TestBadArgs(t *testing.T) {
 	}
 }
 
+// TestNotBuilt: what is not built is refused, unless what is read later takes it back: a file of redis-server's can be used as it is.
+func TestNotBuilt(t *testing.T) {
+	c := NewConfig()
+	if err := c.LoadText("port 1\nappendonly yes\n"); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Check(); err == nil || !strings.Contains(err.Error(), "line 2") || !strings.Contains(err.Error(), "not built") {
+		t.Errorf("%v", err)
+	}
+	if err := c.LoadArgs([]string{"--appendonly", "no"}); err != nil || c.Check() != nil {
+		t.Errorf("%v, %v", err, c.Check())
+	}
+	if _, err := try(t, "--appendonly", "yes"); err == nil || !strings.Contains(err.Error(), "not built") {
+		t.Errorf("a node was made: %v", err)
+	}
+}
+
 func TestInclude(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, text string) string {

@@ -3,8 +3,10 @@ package node
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -21,11 +23,14 @@ type ConfigError struct {
 
 // Error implements error: where, the line, and why.
 func (e *ConfigError) Error() string {
-	what := "the configuration"
+	what, text := "the configuration", ""
 	if strings.HasPrefix(e.Where, "line ") {
 		what = "the configuration file"
 	}
-	return fmt.Sprintf("Reading %s, at %s\n>>> '%s'\n%s", what, e.Where, e.Text, e.Why)
+	if e.Text != "" {
+		text = "\n>>> '" + e.Text + "'"
+	}
+	return fmt.Sprintf("Reading %s, at %s%s\n%s", what, e.Where, text, e.Why)
 }
 
 // LoadFile reads a configuration file. It is the one that CONFIG REWRITE writes.
@@ -45,7 +50,7 @@ func (c *Config) readFile(path string) error {
 	if err != nil {
 		return &ConfigError{Where: "file " + path, Why: "Fatal error, can't open config file '" + path + "': " + err.Error()}
 	}
-	return c.LoadText(string(b))
+	return c.text(string(b), " of "+path)
 }
 
 // include reads a file, or all files of a pattern: with a pattern there may be none.
@@ -71,9 +76,12 @@ func (c *Config) include(pattern string) error {
 }
 
 // LoadText reads configuration lines.
-func (c *Config) LoadText(text string) error {
+func (c *Config) LoadText(text string) error { return c.text(text, "") }
+
+// text reads lines; where is what they are of, for errors.
+func (c *Config) text(text, where string) error {
 	for i, line := range strings.Split(text, "\n") {
-		if err := c.line(line, "line "+strconv.Itoa(i+1)); err != nil {
+		if err := c.line(line, "line "+strconv.Itoa(i+1)+where); err != nil {
 			return err
 		}
 	}
@@ -189,10 +197,30 @@ func (c *Config) directive(args []string, where, line string) error {
 	}
 	if s, err := c.value(v, words); err != nil {
 		return &ConfigError{where, line, err.Error()}
-	} else if err := v.set(s); err != nil {
+	} else if err := v.set(s); errors.As(err, new(*notBuilt)) {
+		c.refused[v.p.name] = &ConfigError{where, line, err.Error()} // unless what follows takes it back
+	} else if err != nil {
 		return &ConfigError{where, line, err.Error()}
+	} else {
+		delete(c.refused, v.p.name)
 	}
 	return nil
+}
+
+// Check fails when the configuration, with everything that was read, asks for what is not built.
+func (c *Config) Check() error {
+	for _, name := range slices.Sorted(maps.Keys(c.refused)) {
+		return c.refused[name]
+	}
+	return nil
+}
+
+// notBuilt refuses a value that Redis knows.
+type notBuilt struct{ value, instead string }
+
+// Error implements error.
+func (e *notBuilt) Error() string {
+	return fmt.Sprintf("'%s' is not built in this version; it can be %s", e.value, e.instead)
 }
 
 // special obeys the lines that are no parameters.

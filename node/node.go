@@ -99,6 +99,9 @@ type Node struct {
 
 // New makes a node from a configuration. It serves nobody yet, and has no data: Serve listens, and loads the snapshot.
 func New(cfg *Config, logTo io.Writer, clk clock.Clock) (*Node, error) {
+	if err := cfg.Check(); err != nil {
+		return nil, err
+	}
 	n := &Node{cfg: cfg, clock: clk, started: clk.Now()}
 	n.down.done, n.loads.done = make(chan struct{}), make(chan struct{})
 	if err := checkDir(n.dir()); err != nil {

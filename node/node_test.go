@@ -703,7 +703,11 @@ func TestConfigErrors(t *testing.T) {
 		"port 6379\n\n# fine\nnosuch yes\n": {"line 4", "nosuch"}, "port abc": {"line 1", "port abc", "integer"}, "port 70000": {"line 1", "65535"},
 		"save \"900": {"line 1", "Unbalanced quotes"}, "maxmemory 1x": {"line 1", "memory value"}, "appendonly yes": {"line 1", "not built"},
 		"requirepass a b": {"line 1", "wrong number"}, "loglevel loud": {"line 1", "verbose"}, "save 900": {"line 1", "Invalid save"}} {
-		err := NewConfig().LoadText(text)
+		cfg := NewConfig()
+		err := cfg.LoadText(text)
+		if err == nil {
+			err = cfg.Check()
+		}
 		var ce *ConfigError
 		if !errors.As(err, &ce) {
 			t.Errorf("%q: %v", text, err)

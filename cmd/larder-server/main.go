@@ -82,7 +82,10 @@ func configure(args []string) (cfg *node.Config, stdin []byte, err error) {
 			return nil, nil, err
 		}
 	}
-	return cfg, stdin, cfg.LoadArgs(args)
+	if err := cfg.LoadArgs(args); err != nil {
+		return nil, nil, err
+	}
+	return cfg, stdin, cfg.Check()
 }
 
 func configError(err error) int {

@@ -106,12 +106,14 @@ func TestBadArguments(t *testing.T) {
 		want []string
 	}{
 		{[]string{"--bogus", "1"}, []string{"FATAL CONFIG FILE ERROR", "--bogus"}},
-		{[]string{file}, []string{"FATAL CONFIG FILE ERROR", "line 2", "bogus-parameter"}},
+		{[]string{file}, []string{"FATAL CONFIG FILE ERROR", "line 2 of " + file, "bogus-parameter"}},
+		{[]string{"--appendonly", "yes"}, []string{"--appendonly", "not built in this version"}},
 		{[]string{"/no/such/file"}, []string{"/no/such/file"}},
 		{[]string{"--port", "x"}, []string{"--port", "integer"}},
 		{[]string{"--dir", "/no/such/folder"}, []string{"/no/such/folder"}},
 		{[]string{"--port", "0", "word"}, []string{"wrong number of arguments"}},
 		{[]string{"check-rdb"}, []string{"Usage"}},
+		{[]string{"check-rdb", "/no/such/file"}, []string{"Cannot open file", "/no/such/file"}},
 	} {
 		p := command(t, tt.args...)
 		err := p.cmd.Run()

@@ -35,6 +35,7 @@ type Report struct {
 func File(fsys vfs.FS, name string, nowMs int64, out io.Writer) (Report, error) {
 	f, err := vfs.Open(fsys, name)
 	if err != nil {
+		fmt.Fprintf(out, "Cannot open file: %v\n", err)
 		return Report{}, errs.World("open "+name, err)
 	}
 	defer f.Close() // only read
