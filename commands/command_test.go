@@ -84,11 +84,11 @@ func TestHelpNamesEverySubcommand(t *testing.T) {
 	}
 }
 
-// TestDeclarationsAreComplete: every declaration has what COMMAND DOCS needs. Of XREAD Valkey itself tells no complexity.
+// TestDeclarationsAreComplete: every declaration has what COMMAND DOCS needs. Of XREAD and MONITOR Valkey itself tells no complexity.
 func TestDeclarationsAreComplete(t *testing.T) {
 	s := enginetest.New(t, enginetest.Start)
 	for _, cmd := range s.Table.All() {
-		if cmd.Doc == "" || cmd.Since == "" || cmd.Complex == "" && cmd.Name != "xread" {
+		if cmd.Doc == "" || cmd.Since == "" || cmd.Complex == "" && cmd.Name != "xread" && cmd.Name != "monitor" {
 			t.Errorf("%s lacks Doc, Since or Complex", cmd.FullName())
 		}
 		if (cmd.Deprecated == "") != (cmd.Instead == "") {

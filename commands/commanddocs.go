@@ -103,6 +103,7 @@ func replyArg(w *resp.Writer, a *spec.Arg) {
 	}
 	f.text("token", a.Token)
 	f.text("since", a.Since)
+	f.text("deprecated_since", a.Deprecated)
 	var flags []string
 	if a.Optional {
 		flags = append(flags, "optional")

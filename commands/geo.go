@@ -34,7 +34,7 @@ func geoCommands() []*spec.Command {
 			spec.Args(spec.Str("member1"), spec.Str("member2"), spec.Opt(geoUnits)), geodistRun)}, geoSearchCommands()...)
 }
 
-var geoUnits = spec.OneOf("unit", spec.Token("m"), spec.Token("km"), spec.Token("ft"), spec.Token("mi"))
+var geoUnits = spec.OneOf("unit", spec.Token("M"), spec.Token("KM"), spec.Token("FT"), spec.Token("MI"))
 
 // geoUnit is how many metres a unit has; false after it has answered that there is no such unit.
 func geoUnit(c *spec.Call, arg []byte) (metres float64, ok bool) {

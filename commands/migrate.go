@@ -24,7 +24,7 @@ type Migration struct {
 func Migrate(run func(*spec.Call, *Migration)) *spec.Command {
 	const access = spec.RW | spec.Reads | spec.Deletes
 	empty := spec.Arg{Name: "empty-string", Type: spec.TypePureToken, Token: `""`}
-	many := spec.Since("3.0.6", spec.Opt(spec.After("KEYS", spec.Many(spec.Arg{Name: "keys", Type: spec.TypeKey, KeySpec: 1}))))
+	many := spec.Since("3.0.6", spec.Opt(spec.After("KEYS", spec.Many(spec.Arg{Name: "keys", Display: "key", Type: spec.TypeKey, KeySpec: 1}))))
 	return &spec.Command{Name: "migrate", Since: "2.6.0", Doc: "Atomically transfers a key from one instance to another.",
 		Complex: "This command actually executes a DUMP+DEL in the source instance, and a RESTORE in the target instance. See the pages of these commands for time " +
 			"complexity. Also an O(N) data transfer between the two instances is performed.",
@@ -36,7 +36,7 @@ func Migrate(run func(*spec.Call, *Migration)) *spec.Command {
 			{"6.0.0", "Added the `AUTH2` option."}},
 		Args: spec.Args(spec.Str("host"), spec.Int("port"), spec.OneOf("key-selector", spec.Key("key"), empty), spec.Int("destination-db"), spec.Int("timeout"),
 			spec.Since("3.0.0", spec.Opt(spec.Token("COPY"))), spec.Since("3.0.0", spec.Opt(spec.Token("REPLACE"))),
-			spec.Opt(spec.OneOf("authentication", spec.Since("4.0.7", spec.After("AUTH", spec.Str("auth"))),
+			spec.Opt(spec.OneOf("authentication", spec.Since("4.0.7", spec.After("AUTH", spec.Shown("password", spec.Str("auth")))),
 				spec.Since("6.0.0", spec.After("AUTH2", spec.Block("auth2", spec.Str("username"), spec.Str("password")))))), many),
 		Run: func(c *spec.Call) {
 			if m, ok := parseMigration(c); ok {

@@ -70,12 +70,16 @@ func objectRefcount(c *spec.Call, ent keyspace.Entry) {
 func objectHelpRun(c *spec.Call) {
 	c.Help(
 		"ENCODING <key>",
-		"    Tell how the value of <key> is represented.",
+		"    Return the kind of internal representation used in order to store the value",
+		"    associated with a <key>.",
 		"FREQ <key>",
-		"    Tell how often <key> is used, as a logarithm; only with an LFU maxmemory-policy.",
+		"    Return the access frequency index of the <key>. The returned integer is",
+		"    proportional to the logarithm of the recent access frequency of the key.",
 		"IDLETIME <key>",
-		"    Tell for how many seconds <key> was not used; only without an LFU maxmemory-policy.",
+		"    Return the idle time of the <key>, that is the approximated number of",
+		"    seconds elapsed since the last access to the key.",
 		"REFCOUNT <key>",
-		"    Tell how many references the value of <key> has.",
+		"    Return the number of references of the value associated with the specified",
+		"    <key>.",
 	)
 }

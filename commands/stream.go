@@ -26,7 +26,7 @@ func streamCommand(name, since, doc, complexity string, arity int, flags spec.Fl
 
 // Arguments that several commands of streams have.
 var (
-	streamIDArg    = spec.Str("ID")
+	streamIDArg    = spec.Str("id")
 	streamCountArg = spec.Opt(spec.After("COUNT", spec.Int("count")))
 	streamTrimArg  = spec.Block("trim",
 		spec.OneOf("strategy", spec.Token("MAXLEN"), spec.Since("6.2.0", spec.Token("MINID"))),

@@ -18,57 +18,55 @@ func ClientCommands() []*spec.Command {
 		return &spec.Command{Name: name, Since: since, Doc: doc, Complex: "O(1)", Arity: arity, Flags: flags, Categories: spec.CatConnection, Args: args, Run: run}
 	}
 	pause := sub("pause", "3.0.0", "Suspends commands processing.", -3, admin, clientPause, spec.Int("timeout"),
-		spec.Opt(spec.OneOf("mode", spec.Token("WRITE"), spec.Token("ALL"))))
+		spec.Since("6.2.0", spec.Opt(spec.OneOf("mode", spec.Token("WRITE"), spec.Token("ALL")))))
+	pause.History = [][2]string{{"6.2.0", "`CLIENT PAUSE WRITE` mode added along with the `mode` option."}}
 	unpause := sub("unpause", "6.2.0", "Resumes processing commands from paused clients.", 2, admin, clientUnpause)
+	unpause.Complex = "O(N) Where N is the number of paused clients"
 	// Whatever ran under the old state is over when they answer.
 	pause.Scope, unpause.Scope = spec.AllShards, spec.AllShards
 	on := spec.OneOf("enabled", spec.Token("ON"), spec.Token("OFF"))
 	prefixes := spec.Opt(spec.Many(spec.After("PREFIX", spec.Str("prefix"))))
 	prefixes.MultipleToken = true
-	list := sub("list", "2.4.0", "Lists open connections.", -2, admin, clientList, clientFilters(true)...)
+	const linear = "O(N) where N is the number of client connections"
+	list := sub("list", "2.4.0", "Lists open connections.", -2, admin, clientList, clientListArgs()...)
+	list.Complex, list.History = linear, clientListHistory
+	kill := sub("kill", "2.4.0", "Terminates open connections.", -3, admin, clientKill, clientKillArgs()...)
+	kill.Complex, kill.History = linear, clientKillHistory
+	unblock := sub("unblock", "5.0.0", "Unblocks a client blocked by a blocking command from a different connection.", -3, admin, clientUnblock,
+		spec.Int("client-id"), spec.Opt(spec.OneOf("unblock-type", spec.Token("TIMEOUT"), spec.Token("ERROR"))))
+	unblock.Complex = "O(log N) where N is the number of client connections"
+	setName := sub("setname", "2.6.9", "Sets the connection name.", 3, any, clientSetName, spec.Str("connection-name"))
+	setInfo := sub("setinfo", "7.2.0", "Sets information specific to the client or connection.", 4, any, clientSetInfo,
+		spec.OneOf("attr", spec.After("LIB-NAME", spec.Str("libname")), spec.After("LIB-VER", spec.Str("libver"))))
+	setName.Tips = []string{"request_policy:all_nodes", "response_policy:all_succeeded"}
+	setInfo.Tips = setName.Tips
+	tracking := sub("tracking", "6.0.0", "Controls server-assisted client-side caching for the connection.", -3, any, clientTracking,
+		spec.OneOf("status", spec.Token("ON"), spec.Token("OFF")), spec.Opt(spec.After("REDIRECT", spec.Int("client-id"))),
+		prefixes, spec.Opt(spec.Token("BCAST")), spec.Opt(spec.Token("OPTIN")), spec.Opt(spec.Token("OPTOUT")), spec.Opt(spec.Token("NOLOOP")))
+	tracking.Complex = "O(1). Some options may introduce additional complexity."
 	info := sub("info", "6.2.0", "Returns information about the connection.", 2, any, clientInfoRun)
 	list.Tips, info.Tips = []string{"nondeterministic_output"}, []string{"nondeterministic_output"}
 	return []*spec.Command{{Name: "client", Since: "2.4.0", Doc: "A container for client connection commands.", Complex: "Depends on subcommand.",
 		Group: spec.Connection, Arity: -2, Sub: []*spec.Command{
 			sub("id", "5.0.0", "Returns the unique client ID of the connection.", 2, any, clientID),
 			sub("getname", "2.6.9", "Returns the name of the connection.", 2, any, clientGetName),
-			sub("setname", "2.6.9", "Sets the connection name.", 3, any, clientSetName, spec.Str("connection-name")),
-			sub("setinfo", "7.2.0", "Sets information specific to the client or connection.", 4, any, clientSetInfo,
-				spec.OneOf("attr", spec.After("LIB-NAME", spec.Str("libname")), spec.After("LIB-VER", spec.Str("libver")))),
+			setName, setInfo,
 			sub("capa", "8.0.0", "A client claims its capability.", -3, any, clientCapa, spec.Many(spec.Str("capability"))),
 			info, list,
-			sub("kill", "2.4.0", "Terminates open connections.", -3, admin, clientKill, clientFilters(false)...),
-			pause, unpause,
-			sub("unblock", "5.0.0", "Unblocks a client blocked by a blocking command from a different connection.", -3, admin, clientUnblock,
-				spec.Int("client-id"), spec.Opt(spec.OneOf("unblock-type", spec.Token("TIMEOUT"), spec.Token("ERROR")))),
+			kill, pause, unpause, unblock,
 			sub("no-touch", "7.2.0", "Controls whether commands sent by the client affect the LRU/LFU of accessed keys.", 3, any, clientNoTouch,
 				on),
 			sub("import-source", "8.1.0", "Mark this client as an import source when server is in import mode.", 3, any, clientImportSource, on),
 			sub("no-evict", "7.0.0", "Sets the client eviction mode of the connection.", 3, admin, clientNoEvict, on),
 			sub("reply", "3.2.0", "Instructs the server whether to reply to commands.", 3, any, clientReply,
 				spec.OneOf("action", spec.Token("ON"), spec.Token("OFF"), spec.Token("SKIP"))),
-			sub("tracking", "6.0.0", "Controls server-assisted client-side caching for the connection.", -3, any, clientTracking,
-				spec.OneOf("status", spec.Token("ON"), spec.Token("OFF")), spec.Opt(spec.After("REDIRECT", spec.Int("client-id"))),
-				prefixes, spec.Opt(spec.Token("BCAST")), spec.Opt(spec.Token("OPTIN")), spec.Opt(spec.Token("OPTOUT")), spec.Opt(spec.Token("NOLOOP"))),
+			tracking,
 			sub("caching", "6.0.0", "Instructs the server whether to track the keys in the next request.", 3, any, clientCaching,
 				spec.OneOf("mode", spec.Token("YES"), spec.Token("NO"))),
 			sub("getredir", "6.0.0", "Returns the client ID to which the connection's tracking notifications are redirected.", 2, any, clientGetRedir),
 			sub("trackinginfo", "6.2.0", "Returns information about server-assisted client-side caching for the connection.", 2, any, clientTrackingInfo),
 			sub("help", "5.0.0", "Returns helpful text about the different subcommands.", 2, spec.Loading|spec.Stale, clientHelp),
 		}}}
-}
-
-// clientFilters are the options of CLIENT LIST and CLIENT KILL.
-func clientFilters(list bool) []spec.Arg {
-	kinds := []spec.Arg{spec.Token("NORMAL"), spec.Token("MASTER"), spec.Token("REPLICA"), spec.Token("PUBSUB")}
-	options := []spec.Arg{spec.Opt(spec.After("TYPE", spec.OneOf("client-type", kinds...))), spec.Opt(spec.After("ID", spec.Many(spec.Int("client-id")))),
-		spec.Opt(spec.After("USER", spec.Str("username"))), spec.Opt(spec.After("ADDR", spec.Str("ip:port"))), spec.Opt(spec.After("LADDR", spec.Str("ip:port"))),
-		spec.Opt(spec.After("SKIPME", spec.OneOf("skipme", spec.Token("YES"), spec.Token("NO")))), spec.Opt(spec.After("MAXAGE", spec.Int("maxage")))}
-	if list {
-		return options
-	}
-	filter := spec.Many(spec.OneOf("new-format", options...))
-	return []spec.Arg{spec.OneOf("filter", spec.Str("old-format"), filter)}
 }
 
 func clientID(c *spec.Call) { c.Out.Int(c.Session.ID()) }

@@ -11,7 +11,7 @@ import (
 )
 
 func monitorCommand() *spec.Command {
-	return &spec.Command{Name: "monitor", Since: "1.0.0", Doc: "Listens for all requests received by the server in real-time.", Complex: "O(1)", Group: spec.Server,
+	return &spec.Command{Name: "monitor", Since: "1.0.0", Doc: "Listens for all requests received by the server in real-time.", Group: spec.Server,
 		Arity: 1, Flags: spec.Admin | spec.NoScript | spec.Loading | spec.Stale, Run: monitorRun}
 }
 

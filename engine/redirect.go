@@ -8,9 +8,9 @@ import (
 func redirectCommands() []*spec.Command {
 	const any = spec.Fast | spec.Loading | spec.Stale
 	return []*spec.Command{
-		{Name: "readonly", Since: "3.0.0", Doc: "Enables read-only queries for a connection to a Redis Cluster replica node.", Complex: "O(1)", Group: spec.Cluster,
+		{Name: "readonly", Since: "3.0.0", Doc: "Enables read-only queries for a connection to a Valkey replica node.", Complex: "O(1)", Group: spec.Cluster,
 			Arity: 1, Flags: any, Categories: spec.CatConnection, Run: func(c *spec.Call) { c.Session.(*Client).setReadOnly(true); c.Out.OK() }},
-		{Name: "readwrite", Since: "3.0.0", Doc: "Enables read-write queries for a connection to a Redis Cluster replica node.", Complex: "O(1)", Group: spec.Cluster,
+		{Name: "readwrite", Since: "3.0.0", Doc: "Enables read-write queries for a connection to a Valkey replica node.", Complex: "O(1)", Group: spec.Cluster,
 			Arity: 1, Flags: any, Categories: spec.CatConnection, Run: func(c *spec.Call) { c.Session.(*Client).setReadOnly(false); c.Out.OK() }},
 	}
 }

@@ -64,8 +64,8 @@ func clusterOfSlots() []*spec.Command {
 		{Name: "setslot", Since: "3.0.0", Doc: "Binds a hash slot to a node.", Complex: "O(1)",
 			Arity: -4, Flags: clusterChanges | spec.MayReplicate, History: [][2]string{{"8.0.0", "Added the `TIMEOUT` option."}},
 			Args: spec.Args(spec.Int("slot"),
-				spec.OneOf("subcommand", spec.After("IMPORTING", spec.Str("importing")), spec.After("MIGRATING", spec.Str("migrating")),
-					spec.After("NODE", spec.Str("node")), spec.Token("STABLE")),
+				spec.OneOf("subcommand", spec.After("IMPORTING", spec.Shown("node-id", spec.Str("importing"))), spec.After("MIGRATING", spec.Shown("node-id", spec.Str("migrating"))),
+					spec.After("NODE", spec.Shown("node-id", spec.Str("node"))), spec.Token("STABLE")),
 				spec.Since("8.0.0", spec.Opt(spec.After("TIMEOUT", spec.Int("timeout")))))},
 	}
 }

@@ -37,6 +37,7 @@ type param struct {
 	kind        kind
 	def         string
 	min, max    int64
+	clamp       [2]int64 // kindInt: what is beyond these is taken for the nearest
 	enum        []string
 	// only lists the values that work in this version; others are known to Redis and refused with that reason.
 	only []string
@@ -150,7 +151,11 @@ func (p *param) parse(s string) (num int64, text string, err error) {
 		if err != nil {
 			return 0, "", errors.New("argument couldn't be parsed into an integer")
 		}
-		return n, strconv.FormatInt(n, 10), p.inRange(n)
+		err = p.inRange(n)
+		if p.clamp[1] != 0 {
+			n = min(max(n, p.clamp[0]), p.clamp[1])
+		}
+		return n, strconv.FormatInt(n, 10), err
 	case kindMemory:
 		n, err := parseMemory(s)
 		if err != nil {

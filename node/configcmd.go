@@ -1,10 +1,12 @@
 package node
 
 import (
+	"errors"
+	"maps"
 	"slices"
-	"sort"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/larder-cache/larder/commands/glob"
 	"github.com/larder-cache/larder/commands/spec"
@@ -19,29 +21,25 @@ func configHelp(c *spec.Call) {
 }
 
 func (n *Node) configGet(c *spec.Call) {
-	found := map[string]*value{}
+	as := map[string]string{} // a name, and how it was asked for
 	for _, pattern := range c.Args[2:] {
-		if name := string(pattern); !strings.ContainsAny(name, "[*?") {
-			if v := n.cfg.byName[strings.ToLower(name)]; v != nil && !neverShown(v.p) {
-				found[name] = v
+		if asked := string(pattern); !strings.ContainsAny(asked, "[*?") {
+			name := strings.ToLower(asked)
+			if v := n.cfg.byName[name]; v != nil && !neverShown(v.p) && as[name] == "" {
+				as[name] = asked
 			}
 			continue
 		}
 		for name, v := range n.cfg.byName {
-			if !v.p.hidden && !neverShown(v.p) && glob.Match(pattern, []byte(name), true) {
-				found[name] = v
+			if !v.p.hidden && !neverShown(v.p) && as[name] == "" && glob.Match(pattern, []byte(name), true) {
+				as[name] = name
 			}
 		}
 	}
-	names := make([]string, 0, len(found))
-	for name := range found {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	c.Out.Map(len(names))
-	for _, name := range names {
-		c.Out.BulkString(name)
-		c.Out.BulkString(n.shown(found[name]))
+	c.Out.Map(len(as))
+	for _, name := range slices.Sorted(maps.Keys(as)) {
+		c.Out.BulkString(as[name])
+		c.Out.BulkString(n.shown(n.cfg.byName[name]))
 	}
 }
 
@@ -196,12 +194,24 @@ func (n *Node) apply(changed map[string]bool) (string, error) {
 		return name, err
 	}
 	if changed["dir"] {
-		if err := checkDir(n.dir()); err != nil {
-			return "dir", err
+		if err := checkDir(n.dir()); err != nil || n.cfg.Get("dir") == "" {
+			return "dir", badDir(err)
 		}
 	}
 	n.applyQuietly(changed)
 	return "", nil
+}
+
+// badDir says in Redis' words what is wrong with a dir; nil: it is empty.
+func badDir(err error) error {
+	if err == nil {
+		return redisText("dir can't be empty")
+	}
+	if no := syscall.Errno(0); errors.As(err, &no) {
+		why := no.Error()
+		return redisText(strings.ToUpper(why[:1]) + why[1:])
+	}
+	return err
 }
 
 // applyQuietly is the part of apply that can't fail and takes no shard.

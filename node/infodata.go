@@ -115,7 +115,11 @@ func infoReplication(n *Node, w *infoWriter) {
 	w.int("second_repl_offset", st.History.SecondOffset)
 	w.bool("repl_backlog_active", st.BacklogOn)
 	w.int("repl_backlog_size", st.Backlog)
-	w.int("repl_backlog_first_byte_offset", st.First)
+	first := st.First
+	if !st.BacklogOn {
+		first = 0
+	}
+	w.int("repl_backlog_first_byte_offset", first)
 	w.int("repl_backlog_histlen", st.Histlen)
 }
 

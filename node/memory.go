@@ -191,7 +191,7 @@ const (
 func (n *Node) memoryDoctor(c *spec.Call) {
 	f := n.figures(c.Engine.EachShard)
 	if f.used < doctorEmpty {
-		c.Out.Verbatim("txt", "Hi Sam, this instance is empty or is using very little memory, my issue detector can't be used in these conditions. "+
+		c.Out.Verbatim("txt", "Hi Sam, this instance is empty or is using very little memory, my issues detector can't be used in these conditions. "+
 			"Please, leave for your mission on Earth and fill it with some data. The new Sam and I will be back to our programming as soon as I finished rebooting.\n")
 		return
 	}

@@ -35,5 +35,14 @@ func (n *Node) moduleCommand() *spec.Command {
 func manyTokens(a spec.Arg) spec.Arg { a.MultipleToken = true; return a }
 
 func moduleHelp(c *spec.Call) {
-	c.Help("LIST", "    Return a list of loaded modules: there is none, and none can be loaded.")
+	c.Help(
+		"LIST",
+		"    Return a list of loaded modules.",
+		"LOAD <path> [<arg> ...]",
+		"    Load a module library from <path>, passing to it any optional arguments.",
+		"LOADEX <path> [[CONFIG NAME VALUE] [CONFIG NAME VALUE]] [ARGS ...]",
+		"    Load a module library from <path>, while passing it module configurations and optional arguments.",
+		"UNLOAD <name>",
+		"    Unload a module.",
+	)
 }

@@ -93,7 +93,7 @@ var params = []param{
 	{name: "availability-zone", kind: kindString, def: ""},
 	{name: "dir", kind: kindString, def: ".", protected: true, notLoading: true},
 	{name: "databases", kind: kindInt, def: "16", min: 1, max: limits.MaxDatabasesConfig, immutable: true},
-	{name: "hz", kind: kindInt, def: "10", max: math.MaxInt32, inert: "what is done by the clock has its own times"},
+	{name: "hz", kind: kindInt, def: "10", max: math.MaxInt32, clamp: [2]int64{1, 500}, inert: "what is done by the clock has its own times"},
 	{name: "dynamic-hz", kind: kindBool, def: "yes", inert: "what is done by the clock has its own times"},
 	{name: "activerehashing", kind: kindBool, def: "yes", inert: "the index grows a segment at a time, with no rehash"},
 	{name: "shutdown-timeout", kind: kindInt, def: "10", max: math.MaxInt32},

@@ -27,7 +27,8 @@ type Arg struct {
 	Multiple      bool
 	MultipleToken bool
 	Since         string
-	KeySpec       int // TypeKey, and a pattern of keys: index into Command.Keys
+	Deprecated    string // since which version it should not be used
+	KeySpec       int    // TypeKey, and a pattern of keys: index into Command.Keys
 	Sub           []Arg
 }
 
@@ -60,6 +61,9 @@ func After(word string, a Arg) Arg { a.Token = word; return a }
 
 // Since says which version of Redis has an argument first, where the command is older.
 func Since(version string, a Arg) Arg { a.Since = version; return a }
+
+// Shown is an argument that COMMAND DOCS shows by another word than its name.
+func Shown(display string, a Arg) Arg { a.Display = display; return a }
 
 // Opt makes an argument optional.
 func Opt(a Arg) Arg { a.Optional = true; return a }

@@ -280,6 +280,9 @@ func (c *Command) AllCategories() Category {
 	if c.Group == Generic && c.Categories&(CatSet|CatSortedSet|CatList) != 0 {
 		return cat // SORT is about values, not about keys
 	}
+	if c.Group == Generic && c.Categories&CatConnection != 0 {
+		return cat // so is WAIT about the connection
+	}
 	return cat | groupCategory[c.Group]
 }
 

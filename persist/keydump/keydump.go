@@ -28,7 +28,7 @@ func Commands(cfg Config) []*spec.Command {
 	key := spec.Key("key")
 	restore := func(name string, group spec.Group, since string, flags spec.Flag, doc string) *spec.Command {
 		return &spec.Command{Name: name, Since: since, Doc: doc,
-			Complex: "O(1) to create the new key and additional O(N*M) to reconstruct the serialized value, where N is the number of Redis objects composing the value " +
+			Complex: "O(1) to create the new key and additional O(N*M) to reconstruct the serialized value, where N is the number of objects composing the value " +
 				"and M their average size. " + strings + " However for sorted set values the complexity is O(N*M*log(N)) because inserting values into sorted sets is O(log(N)).",
 			Group: group, Arity: -4, Flags: spec.Write | spec.DenyOOM | flags, Categories: spec.CatKeyspace | spec.CatDangerous,
 			Keys: spec.One(1, spec.OW|spec.Updates), History: [][2]string{{"3.0.0", "Added the `REPLACE` modifier."},
@@ -41,7 +41,7 @@ func Commands(cfg Config) []*spec.Command {
 	asking.Internal = true
 	return []*spec.Command{
 		{Name: "dump", Since: "2.6.0", Doc: "Returns a serialized representation of the value stored at a key.",
-			Complex: "O(1) to access the key and additional O(N*M) to serialize it, where N is the number of Redis objects composing the value and M their average size. " + strings,
+			Complex: "O(1) to access the key and additional O(N*M) to serialize it, where N is the number of objects composing the value and M their average size. " + strings,
 			Group:   spec.Generic, Arity: 2, Flags: spec.ReadOnly, Keys: spec.One(1, spec.RO|spec.Reads), Args: spec.Args(key),
 			Tips: []string{"nondeterministic_output"}, Run: cfg.dumpRun},
 		restore("restore", spec.Generic, "2.6.0", 0, "Creates a key from the serialized representation of a value."),
