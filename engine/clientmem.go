@@ -1,6 +1,9 @@
 package engine
 
-import "slices"
+import (
+	"slices"
+	"unsafe"
+)
 
 // Clients' memory, for maxmemory-clients. Each loop accounts its own clients once a turn; whoever finds the sum too big at the
 // end of a turn ends the biggest ones.
@@ -97,6 +100,14 @@ func (e *Engine) limitClients() {
 
 // evictable: whoever counts, and has not asked to be spared.
 func (c *Client) evictable() bool { return c.limited() && !c.noEvict.Load() && !c.killed.Load() }
+
+// tableBytes are the shards' and the commands' own: what an engine has with no client and no key, bytes.
+func (e *Engine) tableBytes() int64 {
+	return int64(len(e.shards))*int64(unsafe.Sizeof(shard{})) + int64(len(e.stats.commands))*int64(unsafe.Sizeof(commandCounters{}))
+}
+
+// Structures is what the engine's tables take, and all clients beside their buffers, about, bytes.
+func (e *Engine) Structures() int64 { return e.tableBytes() + e.ClientStructures() }
 
 // ClientStructures is what all clients take beside their buffers, about, bytes.
 func (e *Engine) ClientStructures() int64 { return e.clients.fixed.Load() }

@@ -241,6 +241,25 @@ func TestActiveExpiry(t *testing.T) {
 	}
 }
 
+// TestExpireEffort: with more effort one run of the cycle leaves fewer keys that are over among many that are not.
+func TestExpireEffort(t *testing.T) {
+	left := func(effort int) (n int) {
+		s := enginetest.New(t, enginetest.Start)
+		c, cycle := s.Client(), s.Engine.NewCycle()
+		for i := range 4000 {
+			c.Do(fmt.Sprintf("SET key:%d v PX %d", i, 10+(i%20+19)/20*100_000)) // one of twenty is soon over
+		}
+		s.Clock.Advance(time.Second)
+		cycle.SetEffort(effort)
+		cycle.Run()
+		fmt.Sscan(c.Do("DBSIZE"), &n)
+		return n - 3800
+	}
+	if some, few := left(1), left(10); few >= some || few > 20 {
+		t.Errorf("%d keys are left with an effort of 1, %d with one of 10", some, few)
+	}
+}
+
 func TestFlushedMemoryIsFreed(t *testing.T) {
 	s := enginetest.New(t, enginetest.Start)
 	c := s.Client()

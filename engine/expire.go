@@ -10,8 +10,17 @@ import (
 	"github.com/larder-cache/larder/store/keyspace"
 )
 
-// sampleKeys is how many volatile keys one step of the expiry cycle looks at before it lets go of the shard.
-const sampleKeys = 64
+// sampleKeys is how many volatile keys one step of the expiry cycle looks at before it lets go of the shard, with an effort of 1; each step of effort more adds effortKeys.
+const (
+	sampleKeys = 64
+	effortKeys = 16
+)
+
+// stalePercent is the part of what a step has looked at that is over from which on it looks on at once, with an effort of 1; each step of effort more takes one away.
+const stalePercent = 10
+
+// SetEffort is active-expire-effort, 1 to 10: how much the cycle does to leave little that is over.
+func (c *Cycle) SetEffort(effort int) { c.effort.Store(int64(effort - 1)) }
 
 // Cycle is the background work of an engine, in small steps under one shard's lock at a time: expired keys are deleted, and
 // what was flushed or unlinked is freed. One goroutine uses it.
@@ -21,6 +30,8 @@ type Cycle struct {
 	pos map[place]uint64 // where the expiry of a database of a shard goes on
 	// fields is where that of hashes' fields does.
 	fields map[place]uint64
+
+	effort atomic.Int64 // active-expire-effort less 1
 
 	idle atomic.Bool // nothing is expired by the cycle: DEBUG SET-ACTIVE-EXPIRE
 
@@ -140,6 +151,7 @@ func (c *Cycle) expireShard(i int) {
 func (c *Cycle) expireLocked(i int) (again bool) {
 	x, ks := c.x, c.x.e.shards[i].ks
 	x.call.Now = x.now()
+	effort := int(c.effort.Load())
 	for db := range x.e.Space.Databases() {
 		if !ks.Used(db) {
 			continue
@@ -149,7 +161,7 @@ func (c *Cycle) expireLocked(i int) (again bool) {
 		if d.Volatile() == 0 {
 			continue
 		}
-		s := d.SampleExpired(c.pos[at], x.call.Now, sampleKeys, func(ent keyspace.Entry) bool {
+		s := d.SampleExpired(c.pos[at], x.call.Now, sampleKeys+effortKeys*effort, func(ent keyspace.Entry) bool {
 			k := spec.KeyRef{Name: append([]byte(nil), ent.Key()...), DB: d}
 			k.Hash = x.e.Space.Hash(k.Name)
 			x.expire(&k)
@@ -157,7 +169,7 @@ func (c *Cycle) expireLocked(i int) (again bool) {
 		})
 		c.pos[at] = s.Next
 		c.looked, c.over = c.looked+s.Checked, c.over+s.Expired
-		again = again || s.Expired*10 > s.Checked && s.Expired > 0
+		again = again || s.Expired*100 > s.Checked*(stalePercent-effort) && s.Expired > 0
 	}
 	return again
 }

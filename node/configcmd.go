@@ -226,6 +226,7 @@ func (n *Node) applyQuietly(changed map[string]bool) {
 		n.journal.SetBacklog(n.cfg.get("repl-backlog-size").int())
 	}
 	n.changedMemory(changed)
+	n.cycle.SetEffort(int(n.cfg.get("active-expire-effort").int()))
 	if changed["acl-pubsub-default"] {
 		n.applyPubSubDefault()
 	}

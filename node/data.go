@@ -260,7 +260,7 @@ func clipKey(k []byte) []byte {
 	return k
 }
 
-// usedMemory is what `used_memory` says: live blocks and index, the journal, and the connections with their buffers.
+// usedMemory is what `used_memory` says: live blocks and index, the journal, the connections with their buffers, and the engine's tables.
 func (n *Node) usedMemory() int64 {
 	return n.space.Arena().Used() + n.heapMemory()
 }
@@ -272,5 +272,5 @@ func (n *Node) clientMemory() int64 {
 
 // heapMemory is what of it is in Go's heap.
 func (n *Node) heapMemory() int64 {
-	return n.space.PreImageCopies() + n.journal.Memory() + n.clientMemory() + n.engine.PubSubTotals().Bytes
+	return n.space.PreImageCopies() + n.journal.Memory() + n.shared.stats.buffers.Load() + n.engine.Structures() + n.engine.PubSubTotals().Bytes
 }

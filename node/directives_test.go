@@ -18,6 +18,8 @@ var otherwise = map[string]string{
 	"databases: bounds":                 "there is a bound on databases",
 	"repl-diskless-sync-delay: default": "nothing is forked for a replica, so none waits for others to come",
 	"syslog-ident: default":             "it is the program's name",
+	"rdma-rx-size: hidden":              "tests of before 8.1 try to set all that they are shown",
+	"rdma-completion-vector: hidden":    "tests of before 8.1 try to set all that they are shown",
 }
 
 // TestDirectives: every directive of Valkey 8.1 is known, by both its names, with the same default, the same values and the same rules for CONFIG SET, and it acts, or

@@ -104,12 +104,14 @@ func (n *Node) paceWrites() {
 	}
 }
 
-const (
-	// defragRound is how often a run of defragmentation does its share of work.
-	defragRound = 10 * time.Millisecond
-	// defragLook is how often it is looked whether there is work.
-	defragLook = 100 * time.Millisecond
-)
+// defragLook is how often it is looked whether there is something to defragment.
+const defragLook = 100 * time.Millisecond
+
+// defragRound is for how long a run of defragmentation works at a time (active-defrag-cycle-us), and how often, so that it takes its share of a core.
+func (n *Node) defragRound() (work, every time.Duration) {
+	work = time.Duration(max(n.cfg.get("active-defrag-cycle-us").int(), 1)) * time.Microsecond
+	return work, work * 100 / time.Duration(max(n.defrag.Percent(), 1))
+}
 
 // defragmenter is active defragmentation, while activedefrag says so.
 func (n *Node) defragmenter() {
@@ -124,8 +126,8 @@ func (n *Node) defragmenter() {
 		case d.Percent() == 0:
 			d.Decide(n.defragSettings())
 		default:
-			every = defragRound
 			n.defragWork()
+			_, every = n.defragRound()
 		}
 		if clock.Sleep(n.ctx, n.clock, every) != nil {
 			return
@@ -133,13 +135,14 @@ func (n *Node) defragmenter() {
 	}
 }
 
-// defragWork works for a round's share of time, or until all keys have been gone over.
+// defragWork works for a round, or until all keys have been gone over.
 func (n *Node) defragWork() {
 	d := n.defrag
 	if d.Reconsider(n.defragSettings()); d.Percent() == 0 {
 		return
 	}
-	until := n.clock.MonoNanos() + int64(defragRound)*int64(d.Percent())/100
+	work, _ := n.defragRound()
+	until := n.clock.MonoNanos() + int64(work)
 	for n.clock.MonoNanos() < until && n.ctx.Err() == nil {
 		if d.Step() {
 			n.engine.Collect()

@@ -187,6 +187,7 @@ func (n *Node) buildEngine(seed uint64, rnd *mrand.Rand) (err error) {
 	}
 	n.repl.Engine = n.engine
 	n.cycle, n.defrag = n.engine.NewCycle(), n.engine.NewDefragger()
+	n.cycle.SetEffort(int(n.cfg.get("active-expire-effort").int()))
 	n.shared.engine = n.engine
 	n.applyEviction()
 	n.applyLimits()
