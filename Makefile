@@ -51,10 +51,10 @@ test-unit: build ## unit tests, with the race detector
 	LARDER_BIN=$(CURDIR)/bin CGO_ENABLED=1 $(GO) test -race -p $(P) -timeout 30m $(UNIT)
 
 # The race detector cannot see the arena: here a shard's memory is unreadable while it is not locked. More threads than there are
-# cores, so that one is interrupted while it holds shards.
+# cores, so that one is interrupted while it holds shards; but not as many tests at once.
 .PHONY: test-invariants
 test-invariants: ## the data plane's unit tests with all assertions on
-	GOMAXPROCS=$$((4 * $$(getconf _NPROCESSORS_ONLN))) $(GO) test -tags invariants -p $(P) -timeout 30m ./base/invariant ./store/... ./engine/... ./commands/... ./node/...
+	GOMAXPROCS=$$((4 * $$(getconf _NPROCESSORS_ONLN))) $(GO) test -tags invariants -p $(P) -parallel 2 -timeout 30m ./base/invariant ./store/... ./engine/... ./commands/... ./node/...
 
 .PHONY: test-e2e
 test-e2e: build ## the AWS CLI, boto3, redis-cli and go-redis against bin/larder

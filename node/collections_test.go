@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/larder-cache/larder/base/invariant"
+	"github.com/larder-cache/larder/base/raced"
 	"github.com/larder-cache/larder/persist/rdb"
 	"github.com/larder-cache/larder/replication"
 	"github.com/larder-cache/larder/store/listpack"
@@ -125,7 +126,7 @@ func TestCollectionsAreOneInstant(t *testing.T) {
 	linked(t, n)
 	n.dial().want("REPLICAOF NO ONE", "OK")
 	rounds := 5
-	if invariant.Enabled {
+	if invariant.Enabled || raced.Enabled {
 		rounds = 2
 	}
 	var stops []func()

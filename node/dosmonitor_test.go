@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/larder-cache/larder/base/limits"
+	"github.com/larder-cache/larder/base/raced"
 )
 
 // monitors are connections that were told OK to MONITOR and read nothing since; the kernel holds little for each of them.
@@ -49,7 +50,7 @@ func TestDoSMonitors(t *testing.T) {
 
 // TestDoSSlowMonitor: one that reads as fast as commands come, but is always behind, costs what it is behind and no more.
 func TestDoSSlowMonitor(t *testing.T) {
-	const behind, rounds, line = 8 * limits.MiB, 400, 128 << 10
+	const behind, line = 8 * limits.MiB, 128 << 10
 	backends(t, func(t *testing.T, m mode) {
 		n := m.start(t)
 		p := n.dial()
@@ -59,7 +60,7 @@ func TestDoSSlowMonitor(t *testing.T) {
 			p.run("SET", "k", value)
 		}
 		most := int64(0)
-		for range rounds {
+		for range raced.Fewer(400) {
 			p.run("SET", "k", value)
 			if _, err := io.CopyN(io.Discard, slow.nc, line); err != nil {
 				t.Fatal(err)

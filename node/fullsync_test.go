@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/larder-cache/larder/base/raced"
 	"github.com/larder-cache/larder/wire/resp"
 )
 
@@ -140,6 +141,7 @@ func TestStalledSyncIsCut(t *testing.T) {
 func TestFlushAllEndsFullSync(t *testing.T) {
 	for _, diskless := range []string{"yes", "no"} {
 		t.Run("diskless "+diskless, func(t *testing.T) {
+			t.Parallel()
 			primary, replica := start(t, "--repl-diskless-sync", diskless), start(t)
 			fill(t, primary, 300)
 			p := primary.dial()
@@ -165,6 +167,7 @@ func TestReplicasShareASnapshot(t *testing.T) {
 		"the delay":      {"0", "CONFIG SET repl-diskless-sync-delay 0"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			primary := start(t, "--repl-diskless-sync-delay", "1000", "--repl-diskless-sync-max-replicas", tt.most)
 			fill(t, primary, 2000)
 			// They share what they can all read: a redis-server 7.0 needs another version of the file than these.
@@ -197,6 +200,7 @@ func TestReplicasShareASnapshot(t *testing.T) {
 func TestOneOfTwoLeavesASharedSync(t *testing.T) {
 	for _, diskless := range []string{"yes", "no"} {
 		t.Run("diskless "+diskless, func(t *testing.T) {
+			t.Parallel()
 			primary := start(t, "--repl-diskless-sync", diskless, "--repl-diskless-sync-delay", "1000", "--repl-diskless-sync-max-replicas", "2", "--rdb-key-save-delay", "1000")
 			fill(t, primary, 2000)
 			stays, leaves := start(t), start(t)
@@ -216,13 +220,16 @@ func TestOneOfTwoLeavesASharedSync(t *testing.T) {
 
 // TestSyncByFile: repl-diskless-sync no, both ways, under load.
 func TestSyncByFile(t *testing.T) {
-	for name, mk := range map[string][2]func() server{
-		"larder of redis": {func() server { return startRedis(t, "--repl-diskless-sync", "no", "--repl-backlog-size", "64mb") }, func() server { return start(t) }},
-		"redis of larder": {func() server { return start(t, "--repl-diskless-sync", "no") }, func() server { return startRedis(t) }},
+	for name, mk := range map[string]func(t *testing.T) (primary, replica server){
+		"larder of redis": func(t *testing.T) (server, server) {
+			return startRedis(t, "--repl-diskless-sync", "no", "--repl-backlog-size", "64mb"), start(t)
+		},
+		"redis of larder": func(t *testing.T) (server, server) { return start(t, "--repl-diskless-sync", "no"), startRedis(t) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			primary, replica := mk[0](), mk[1]()
-			fill(t, primary, 5000)
+			t.Parallel()
+			primary, replica := mk(t)
+			fill(t, primary, raced.Fewer(5000))
 			stop := load(t, primary, 2)
 			follow(replica, primary)
 			linked(t, replica)
@@ -243,12 +250,13 @@ func TestSyncByFile(t *testing.T) {
 func TestDisklessLoad(t *testing.T) {
 	for _, mode := range []string{"disabled", "on-empty-db", "swapdb", "flush-before-load"} {
 		for _, diskless := range []string{"yes", "no"} {
-			for name, primary := range map[string]func() server{
-				"larder": func() server { return start(t, "--repl-diskless-sync", diskless) },
-				"redis":  func() server { return startRedis(t, "--repl-diskless-sync", diskless) },
+			for name, primary := range map[string]func(t *testing.T) server{
+				"larder": func(t *testing.T) server { return start(t, "--repl-diskless-sync", diskless) },
+				"redis":  func(t *testing.T) server { return startRedis(t, "--repl-diskless-sync", diskless) },
 			} {
 				t.Run(mode+"/"+diskless+"/"+name, func(t *testing.T) {
-					p, replica := primary(), start(t, "--repl-diskless-load", mode)
+					t.Parallel()
+					p, replica := primary(t), start(t, "--repl-diskless-load", mode)
 					fill(t, p, 1000)
 					follow(replica, p)
 					linked(t, replica)
@@ -307,13 +315,14 @@ func TestSwapDBServesMeanwhile(t *testing.T) {
 
 // TestFailoverCommand: the replica takes over with everything, and the primary follows it without a full resync; writers wait for it.
 func TestFailoverCommand(t *testing.T) {
-	for name, mk := range map[string]func() [2]server{
-		"larder to larder": func() [2]server { return [2]server{start(t), start(t)} },
-		"larder to redis":  func() [2]server { return [2]server{start(t), startRedis(t)} },
-		"redis to larder":  func() [2]server { return [2]server{startRedis(t), start(t)} },
+	for name, mk := range map[string]func(t *testing.T) [2]server{
+		"larder to larder": func(t *testing.T) [2]server { return [2]server{start(t), start(t)} },
+		"larder to redis":  func(t *testing.T) [2]server { return [2]server{start(t), startRedis(t)} },
+		"redis to larder":  func(t *testing.T) [2]server { return [2]server{startRedis(t), start(t)} },
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := mk()
+			t.Parallel()
+			s := mk(t)
 			old, next := s[0], s[1]
 			fill(t, old, 500)
 			follow(next, old)

@@ -53,15 +53,23 @@ func (l *logBuffer) String() string {
 	return l.b.String()
 }
 
-// freePort is a port of 127.0.0.1 that nobody has at the moment.
+// givenPorts are those that freePort gave: who was given one may let go of it for a while.
+var givenPorts sync.Map
+
+// freePort is a port of 127.0.0.1 that nobody has at the moment, and nobody was given.
 func freePort(t *testing.T) int {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		port := ln.Addr().(*net.TCPAddr).Port
+		ln.Close()
+		if _, given := givenPorts.LoadOrStore(port, true); !given {
+			return port
+		}
 	}
-	defer ln.Close()
-	return ln.Addr().(*net.TCPAddr).Port
 }
 
 // start runs a node with larder-server's arguments, in a folder of its own unless --dir says another.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/larder-cache/larder/base/limits"
+	"github.com/larder-cache/larder/base/raced"
 	"github.com/larder-cache/larder/wire/resp"
 )
 
@@ -56,7 +57,7 @@ func backends(t *testing.T, body func(t *testing.T, m mode)) {
 func TestPipeline(t *testing.T) {
 	modes(t, func(t *testing.T, m mode) {
 		p := m.dial(m.start(t))
-		const n = 10_000
+		n := raced.Fewer(10_000)
 		var b []byte
 		for i := range n {
 			b = resp.AppendCommandStrings(b, "SET", fmt.Sprintf("k%d", i%100), strconv.Itoa(i))
@@ -120,7 +121,7 @@ func TestSlowReader(t *testing.T) {
 	modes(t, func(t *testing.T, m mode) {
 		n := m.start(t)
 		p, other := m.dial(n), n.dial()
-		const size, count = 100_000, 2000
+		size, count := 100_000, raced.Fewer(2000)
 		other.run("SET", "k", strings.Repeat("v", size))
 		var b []byte
 		for range count {

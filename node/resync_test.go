@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"github.com/larder-cache/larder/base/invariant"
+	"github.com/larder-cache/larder/base/raced"
 	"github.com/larder-cache/larder/persist/rdb"
 	"github.com/larder-cache/larder/wire/resp"
 )
@@ -69,10 +71,12 @@ func same(t *testing.T, a, b server) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, k := range keys {
-			for _, cmd := range []string{"GET", "PEXPIRETIME"} {
-				if x, y := pa.run(cmd, k), pb.run(cmd, k); x != y {
-					t.Fatalf("%s %q in database %s: %s and %s", cmd, k, db, x, y)
+		for some := range slices.Chunk(keys, 500) {
+			pa.send(about(some))
+			pb.send(about(some))
+			for _, k := range some {
+				if x, y := pa.reply()+", expires at "+pa.reply(), pb.reply()+", expires at "+pb.reply(); x != y {
+					t.Fatalf("%q in database %s: %s and %s", k, db, x, y)
 				}
 			}
 		}
@@ -81,6 +85,16 @@ func same(t *testing.T, a, b server) {
 	if total == 0 {
 		t.Fatal("there is nothing to compare")
 	}
+}
+
+// about asks for the values of keys and when they expire.
+func about(keys []string) string {
+	var b []byte
+	for _, k := range keys {
+		b = resp.AppendCommandStrings(b, "GET", k)
+		b = resp.AppendCommandStrings(b, "PEXPIRETIME", k)
+	}
+	return string(b)
 }
 
 func (p *peer) values(args ...string) ([]string, error) {
@@ -176,13 +190,16 @@ func pairs(t *testing.T, body func(t *testing.T, primary, replica server)) {
 		"redis of larder":  {func(t *testing.T) server { return start(t) }, func(t *testing.T) server { return startRedis(t) }},
 		"larder of larder": {func(t *testing.T) server { return start(t) }, func(t *testing.T) server { return start(t) }},
 	} {
-		t.Run(name, func(t *testing.T) { body(t, mk[0](t), mk[1](t)) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			body(t, mk[0](t), mk[1](t))
+		})
 	}
 }
 
 func TestFullSyncUnderLoad(t *testing.T) {
 	pairs(t, func(t *testing.T, primary, replica server) {
-		fill(t, primary, 20_000)
+		fill(t, primary, raced.Fewer(20_000))
 		replica.dial().want("SET old gone", "OK")
 		stop := load(t, primary, 3)
 		follow(replica, primary)
@@ -233,6 +250,7 @@ func TestFailover(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := mk(t)
 			old, next, third := s[0], s[1], s[2]
 			fill(t, old, 500)
@@ -342,6 +360,7 @@ func TestReplicaWithUser(t *testing.T) {
 		"larder": func(t *testing.T, a ...string) server { return start(t, a...) },
 		"redis":  func(t *testing.T, a ...string) server { return startRedis(t, a...) }} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			primary := start(t, "--user", "repl", "on", ">secret", "+psync", "+replconf", "+ping", "--requirepass", "pw")
 			ap := primary.dial()
 			ap.want("AUTH pw", "OK")
@@ -363,6 +382,7 @@ func TestWait(t *testing.T) {
 	for name, mk := range map[string]func(*testing.T) server{
 		"larder": func(t *testing.T) server { return start(t) }, "redis": func(t *testing.T) server { return startRedis(t) }} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			primary, replica := start(t), mk(t)
 			p := primary.dial()
 			p.want("SET k v", "OK")
@@ -523,6 +543,7 @@ func TestBrokenSnapshotKeepsData(t *testing.T) {
 		"a type that is not here": sized(module, len(module)),
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			n := start(t)
 			p := n.dial()
 			p.want("SET mine still", "OK")
@@ -581,6 +602,7 @@ func TestPrimaryRestartsWithItsDump(t *testing.T) {
 		partial string
 	}{"replica has the dump's data": {false, "1"}, "replica has more": {true, "0"}} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			dir, port := t.TempDir(), strconv.Itoa(freePort(t))
 			args := []string{"--dir", dir, "--port", port}
 			primary, replica := start(t, args...), start(t)

@@ -21,6 +21,7 @@ import (
 	"github.com/larder-cache/larder/base/clock"
 	"github.com/larder-cache/larder/base/invariant"
 	"github.com/larder-cache/larder/base/limits"
+	"github.com/larder-cache/larder/base/raced"
 	"github.com/larder-cache/larder/base/vfs"
 	"github.com/larder-cache/larder/persist/keydump"
 	"github.com/larder-cache/larder/persist/rdb"
@@ -179,7 +180,7 @@ func (n *testNode) frozenSnapshot() (snap *snapshot, want frozen) {
 func TestSnapshotIsOneInstant(t *testing.T) {
 	n := start(t, "--io-threads", "3", "--maxmemory", "1gb")
 	rounds, keys := 4, 1000
-	if invariant.Enabled {
+	if invariant.Enabled || raced.Enabled {
 		rounds, keys = 2, 300
 	}
 	fill(t, n, keys)
@@ -352,7 +353,7 @@ func TestSlowSnapshotOfSmallNode(t *testing.T) {
 // TestSnapshotMemory: with every value overwritten again and again, a snapshot costs at most 15 % of memory.
 func TestSnapshotMemory(t *testing.T) {
 	n := start(t)
-	keys := 40_000
+	keys := raced.Fewer(40_000)
 	if invariant.Enabled {
 		keys = 2000
 	}

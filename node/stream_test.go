@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/larder-cache/larder/base/invariant"
+	"github.com/larder-cache/larder/base/raced"
 	"github.com/larder-cache/larder/store/collection"
 	"github.com/larder-cache/larder/store/keyspace"
 )
@@ -91,7 +92,7 @@ func TestStreamsAreOneInstant(t *testing.T) {
 	linked(t, n)
 	n.dial().want("REPLICAOF NO ONE", "OK")
 	rounds := 8
-	if invariant.Enabled {
+	if invariant.Enabled || raced.Enabled {
 		rounds = 3
 	}
 	var stops []func()

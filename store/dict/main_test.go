@@ -1,0 +1,12 @@
+package dict
+
+import (
+	"testing"
+
+	"github.com/larder-cache/larder/base/raced"
+)
+
+func TestMain(m *testing.M) {
+	raced.Properties()
+	m.Run()
+}
