@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/larder-cache/larder/wire/resp"
 )
@@ -146,7 +147,7 @@ var undone = []string{
 	"set s new", "set fresh x", "append big tail", "incr n", "expire s 100", "persist ttl", "setex ttl 1000 y", "pexpireat n 1", "del list", "lpush list a b", "lpush list c", "rename hash hash2", "hset hash2 f 2", "hdel hash f",
 	"copy zset zset2", "zadd zset 5 x", "zrem zset2 a", "sadd set q", "smove set set2 m1", "xadd stream * a b", "xgroup create stream g2 $", "unlink biglist", "rpush biglist x", "sort list store sorted", "move s 3", "copy n n db 4",
 	"select 4", "set other 1", "flushdb", "set other 2", "select 0", "swapdb 0 4", "set s swapped", "del n", "swapdb 4 5", "flushall", "set after flush", "rename after s", "flushall async", "mset a 1 b 2", "flushall maybe", "get a",
-	"setbit bits 7 1", "pfadd hll z", "pfcount hll", "geoadd geo 1 1 x", "getdel a", "lmove biglist list left right", "spop bigset", "hincrby bighash f1 1", "zpopmin bigzset", "restore r 0 x", "xtrim stream maxlen 0",
+	"setbit bits 7 1", "pfadd hll z", "pfcount hll", "geoadd geo 1 1 x", "getdel a", "lmove biglist list left right", "spop bigset", "hincrby bighash f1 1", "zpopmin bigzset", "restore r 0 x", "get gone", "append gone x", "xtrim stream maxlen 0",
 	"hexpire hash2 10 fields 1 g", "hexpire hash 10 fields 2 f g", "hpersist hash fields 1 g",
 }
 
@@ -178,7 +179,10 @@ func seedDebug(t *testing.T, p *peer) {
 func TestScriptDebugUndoes(t *testing.T) {
 	n := start(t, "--enable-debug-command", "yes", "--notify-keyspace-events", "KEA")
 	p, q, sub := n.dial(), n.dial(), n.dial()
+	q.want("DEBUG SET-ACTIVE-EXPIRE 0", "OK") // an expired key is there until it is looked for
 	seedDebug(t, q)
+	seeded := time.Now()
+	until(t, "a key has expired", func() bool { return time.Since(seeded) > 2*time.Millisecond })
 	digest, dirty := q.do("DEBUG DIGEST"), q.info("rdb_changes_since_last_save")
 	times := func() string { return q.do("PEXPIRETIME ttl") + q.do("HPEXPIRETIME hash FIELDS 2 f g") }
 	at := times()
