@@ -196,8 +196,7 @@ func popRun(c *spec.Call, front bool) {
 	case counted:
 		pop(c, c.Key(0), l, front, count)
 	default:
-		replyEnd(c, l, front)
-		takeEnd(c, c.Key(0), l, front, 1)
+		popEnd(c, c.Key(0), l, front)
 	}
 }
 
@@ -223,8 +222,8 @@ func takeEnd(c *spec.Call, k *spec.KeyRef, l *collection.List, front bool, count
 	removed(c, k, l, popEvent(front), count)
 }
 
-// replyEnd answers the first or last element.
-func replyEnd(c *spec.Call, l *collection.List, front bool) {
+// popEnd answers and removes the first or last element of a list that is not empty.
+func popEnd(c *spec.Call, k *spec.KeyRef, l *collection.List, front bool) {
 	var at collection.ListCursor
 	index := -1
 	if front {
@@ -232,6 +231,8 @@ func replyEnd(c *spec.Call, l *collection.List, front bool) {
 	}
 	l.Seek(&at, index)
 	replyElement(c, &at)
+	l.DeleteAt(&at)
+	removed(c, k, l, popEvent(front), 1)
 }
 
 // replyRange answers n elements from number index on; there are as many.

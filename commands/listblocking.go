@@ -85,8 +85,7 @@ func blockingPop(c *spec.Call, front bool) {
 	default:
 		c.Out.Array(2)
 		c.Out.Bulk(k.Name)
-		replyEnd(c, l, front)
-		takeEnd(c, k, l, front, 1)
+		popEnd(c, k, l, front)
 		c.Engine.Propagate(popWord(front), k.Name)
 	}
 }

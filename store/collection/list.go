@@ -189,6 +189,20 @@ func (l *List) Delete(index, n int) {
 	}
 }
 
+// DeleteAt removes the element that c is at. c is of no use after it.
+func (l *List) DeleteAt(c *ListCursor) {
+	switch {
+	case l.Len() == 1:
+		l.remove()
+	case c.rooted:
+		l.change().DeleteAt(&c.root)
+		l.shrunk()
+	default:
+		at := c.at
+		l.edit(0, func(lp []byte) []byte { return listpack.Delete(lp, at, 1) })
+	}
+}
+
 // Trim removes n elements from the front and m from the back.
 func (l *List) Trim(n, m int) {
 	size := l.Len()

@@ -68,10 +68,13 @@ func (l RootedList) Push(f ListFill, s []byte, front bool) {
 		return
 	}
 	it := tree.Item{Ref: l.newElement(f, s), Weight: 1}
-	if front {
-		t.Prepend(e, it)
-	} else {
+	switch {
+	case !front:
 		t.Append(e, it)
+	case ok:
+		t.Insert(e, &c, it)
+	default:
+		t.Prepend(e, it)
 	}
 }
 
@@ -225,6 +228,17 @@ func (l RootedList) Delete(index, n int) {
 		l.edit(&c, 0, func(lp []byte) []byte { return listpack.DeleteRange(lp, off, k) })
 		n -= k
 	}
+}
+
+// DeleteAt removes the element that c is at. c is of no use after it.
+func (l RootedList) DeleteAt(c *ListCursor) {
+	t, e := l.tree(), &l.env.list
+	if c.c.Item(e).Weight == 1 {
+		l.release(t.Remove(e, &c.c).Ref)
+		return
+	}
+	at := c.at
+	l.edit(&c.c, 0, func(lp []byte) []byte { return listpack.Delete(lp, at, 1) })
 }
 
 // Remove removes elements that are equal to s, at most so many if most is not 0, from the first one on or, if reverse, from the last one backwards. It returns how
