@@ -15,7 +15,6 @@ import (
 	"github.com/larder-cache/larder/persist/rdb"
 	"github.com/larder-cache/larder/replication"
 	"github.com/larder-cache/larder/store/keyspace"
-	types "github.com/larder-cache/larder/store/value"
 )
 
 // walkBudget is how many bytes a walker takes out of a shard under one hold of its lock: some tens of microseconds' work.
@@ -32,10 +31,11 @@ type snapshot struct {
 	hurry bool  // nobody is served meanwhile: it need not leave the processors to others
 	sync  bool  // it is for replicas, of whose stream up to
 	lag   int64 // bytes may wait meanwhile before writers have to
-	out   int   // the database selected in the file so far
 	delay delay // rdb-key-save-delay
 	pace  pacer
-	batch itemBatch
+	main  outlet
+	side  spill
+	opts  rdb.WriterOptions
 	peak  int64 // the most bytes of pre-images that waited, of all walks
 
 	libraries [][]byte     // sources of libraries of functions, at that instant
@@ -91,7 +91,7 @@ func (n *Node) begin() (*snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &snapshot{n: n, walk: w, libraries: n.engine.LibrarySources(), db: n.journal.SelectedDB(), used: n.usedMemory(), timed: n.fieldsExpire(), keep: n.journal.On(), out: -1,
+	s := &snapshot{n: n, walk: w, libraries: n.engine.LibrarySources(), db: n.journal.SelectedDB(), used: n.usedMemory(), timed: n.fieldsExpire(), keep: n.journal.On(),
 		delay: delay{n: n, param: "rdb-key-save-delay"}}
 	for i := range n.space.Shards() {
 		s.total += int64(w.Keys(i))
@@ -112,12 +112,15 @@ func (s *snapshot) Close() {
 // WriteTo implements replication.Snapshot.
 func (s *snapshot) WriteTo(ctx context.Context, w io.Writer, form replication.Form, h replication.History, offset int64) error {
 	defer s.Close()
+	defer s.side.close()
 	s.pace = newPacer(s.n.clock, processorSeconds)
 	version, err := s.version(form.Version)
 	if err != nil {
 		return err
 	}
-	out := rdb.NewWriter(w, rdb.WriterOptions{Version: version, Compress: s.n.cfg.get("rdbcompression").bool(), Checksum: s.n.cfg.get("rdbchecksum").bool()})
+	s.opts = rdb.WriterOptions{Version: version, Compress: s.n.cfg.get("rdbcompression").bool(), Checksum: s.n.cfg.get("rdbchecksum").bool()}
+	out := rdb.NewWriter(w, s.opts)
+	s.main, s.side.fs = outlet{out: out, db: -1}, s.n.saver.fs
 	if err := out.Header(s.aux(h, offset)); err != nil {
 		return err
 	}
@@ -133,7 +136,7 @@ func (s *snapshot) WriteTo(ctx context.Context, w io.Writer, form replication.Fo
 		if form.NoKeys {
 			break
 		}
-		if err := s.shard(ctx, out, i); err != nil {
+		if err := s.shard(ctx, i); err != nil {
 			return err
 		}
 	}
@@ -156,34 +159,50 @@ func (s *snapshot) aux(h replication.History, offset int64) []rdb.Aux {
 }
 
 // shard writes one shard's part.
-func (s *snapshot) shard(ctx context.Context, out *rdb.Writer, i int) error {
+func (s *snapshot) shard(ctx context.Context, i int) error {
 	for done := false; !done; {
-		if err := s.step(ctx, out, i, func(held int) { done = s.walk.Step(i, held, walkBudget, s.batch.add) }); err != nil {
+		if err := s.advance(ctx, i, func(held int) { done = s.walk.Step(i, held, walkBudget, s.main.batch.add) }); err != nil {
 			return err
 		}
-		if s.crowded() && !s.batch.within() { // a value's pieces follow each other
-			if err := s.drain(ctx, out); err != nil {
+		if s.crowded() && !s.main.batch.within() { // a value's pieces follow each other
+			if err := s.drain(ctx); err != nil {
 				return err
 			}
 		}
 	}
-	return s.batch.unfinished()
+	return s.main.batch.unfinished()
+}
+
+// advance takes a piece of a shard's part. While that is in the middle of a long value, what crowds behind it is spilled; what was spilled is written when the value is.
+func (s *snapshot) advance(ctx context.Context, i int, take func(held int)) error {
+	own, held := 0, s.walk.Needs(i)
+	err := s.step(ctx, &s.main, held, func() { take(held); own = s.walk.Within(i) })
+	switch {
+	case err != nil:
+		return err
+	case !s.main.batch.within():
+		return s.unspill(ctx)
+	}
+	waiting, bound := s.n.space.PreImages()
+	if waiting-int64(own) > bound/2 {
+		return s.spill(ctx)
+	}
+	return nil
 }
 
 // step takes a piece of a shard's part, under the lock of the shard where that is. What it emits is copied out, and written with the shard free.
-func (s *snapshot) step(ctx context.Context, out *rdb.Writer, i int, take func(held int)) error {
+func (s *snapshot) step(ctx context.Context, to *outlet, held int, take func()) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	s.batch.reset()
+	to.batch.reset()
 	begin := s.n.clock.MonoNanos()
-	held := s.walk.Needs(i)
 	s.n.engine.WithShard(held, func(*keyspace.Shard) {
 		got := s.n.clock.MonoNanos()
-		take(held)
+		take()
 		s.n.walks.hold(clock.SinceMono(s.n.clock, got))
 	})
-	if err := s.write(ctx, out); err != nil {
+	if err := s.write(ctx, to); err != nil {
 		return err
 	}
 	worked := clock.SinceMono(s.n.clock, begin)
@@ -205,147 +224,15 @@ func (s *snapshot) crowded() bool {
 func (s *snapshot) behind() bool { return s.sync && s.n.journal.Excess() > s.lag/2 }
 
 // drain writes what waits in all shards, also in those that the walk has yet to come to.
-func (s *snapshot) drain(ctx context.Context, out *rdb.Writer) error {
+func (s *snapshot) drain(ctx context.Context) error {
 	for i := range s.n.space.Shards() {
 		for empty := false; !empty; {
-			if err := s.step(ctx, out, i, func(held int) { empty = s.walk.Drain(i, held, walkBudget, s.batch.add) }); err != nil {
+			if err := s.advance(ctx, i, func(held int) { empty = s.walk.Drain(i, held, walkBudget, s.main.batch.add) }); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
-}
-
-// itemBatch is copies of a walk's items.
-type itemBatch struct {
-	buf   []byte
-	items []copiedItem
-	long  []byte // a value that comes in several items, so far
-	open  bool   // a rooted value was begun, and not all of it has come
-}
-
-type copiedItem struct {
-	db            int
-	expireAt      int64
-	keyEnd        int
-	start, end    int
-	offset, total int
-	typ           types.Type
-	enc           types.Encoding
-	rooted        bool
-	count         int // of a rooted value: elements, or of a list or stream nodes
-	fieldTTL      bool
-	first, last   bool // of its value
-}
-
-func (b *itemBatch) reset() { b.buf, b.items = b.buf[:0], b.items[:0] }
-
-func (b *itemBatch) add(it *keyspace.Item) {
-	start := len(b.buf)
-	b.buf = append(b.buf, it.Key...)
-	keyEnd := len(b.buf)
-	b.buf = append(b.buf, it.Value...)
-	b.items = append(b.items, copiedItem{db: it.DB, expireAt: it.ExpireAt, start: start, keyEnd: keyEnd, end: len(b.buf), offset: it.Offset, total: it.Total,
-		typ: it.Type, enc: it.Encoding, rooted: it.Rooted, count: it.Count, fieldTTL: it.FieldTTL, first: it.First(), last: it.Last()})
-}
-
-// value is an item's value, false while pieces of it are to come.
-func (b *itemBatch) value(it *copiedItem) (val []byte, whole bool) {
-	val = b.buf[it.keyEnd:it.end]
-	if len(val) == it.total {
-		return val, true
-	}
-	if it.offset == 0 {
-		b.long = make([]byte, 0, it.total)
-	}
-	b.long = append(b.long, val...)
-	if len(b.long) < it.total {
-		return nil, false
-	}
-	val, b.long = b.long, nil
-	return val, true
-}
-
-// within reports whether the last item did not end its value.
-func (b *itemBatch) within() bool { return b.long != nil || b.open }
-
-func (b *itemBatch) unfinished() error {
-	if b.open {
-		return errs.Bugf("a snapshot's collection ended early")
-	}
-	if b.long != nil {
-		return errs.Bugf("a snapshot's value of %d bytes ended early", cap(b.long))
-	}
-	return nil
-}
-
-// write writes the batch.
-func (s *snapshot) write(ctx context.Context, out *rdb.Writer) error {
-	b := &s.batch
-	for i := range b.items {
-		it := &b.items[i]
-		written, err := s.item(out, it)
-		if err != nil {
-			return err
-		}
-		if !written {
-			continue
-		}
-		s.written.Add(1)
-		if err := s.delay.key(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// item writes an item, or keeps it until the rest of its value has come. It reports whether a key is complete.
-func (s *snapshot) item(out *rdb.Writer, it *copiedItem) (done bool, err error) {
-	b := &s.batch
-	if it.rooted {
-		return it.last, s.rooted(out, it)
-	}
-	val, whole := b.value(it)
-	if !whole {
-		return false, nil
-	}
-	meta, err := s.before(out, it)
-	if err != nil {
-		return false, err
-	}
-	key := b.buf[it.start:it.keyEnd]
-	if it.typ == types.String {
-		return true, out.String(key, val, meta)
-	}
-	return true, out.Begin(key, rdb.Content{Type: it.typ, Encoding: it.enc, Packed: val}, meta)
-}
-
-// rooted writes some elements of a rooted value, and before the first ones the key.
-func (s *snapshot) rooted(out *rdb.Writer, it *copiedItem) error {
-	b := &s.batch
-	if it.first {
-		meta, err := s.before(out, it)
-		if err == nil {
-			err = out.Begin(b.buf[it.start:it.keyEnd], rdb.Content{Type: it.typ, Count: uint64(it.count), FieldTTL: it.fieldTTL}, meta)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	b.open = !it.last
-	return out.Chunk(b.buf[it.keyEnd:it.end])
-}
-
-// before selects a key's database, and returns what stands beside its value.
-func (s *snapshot) before(out *rdb.Writer, it *copiedItem) (meta rdb.Meta, err error) {
-	if it.expireAt >= 0 {
-		meta.ExpireAtMs = max(it.expireAt, 1)
-	}
-	if it.db != s.out {
-		err = out.SelectDB(it.db, 0, 0)
-		s.out = it.db
-	}
-	return meta, err
 }
 
 // pacer makes a walker rest while the loops are busy, so that it takes 1/limits.WalkerShare of a processor.

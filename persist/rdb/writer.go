@@ -45,6 +45,7 @@ type Writer struct {
 
 	progress progress // of the value that was begun
 	value    Type     // its type byte
+	long     uint64   // bytes of a string that must follow
 	id       [16]byte // room for a stream's id
 }
 
@@ -136,6 +137,41 @@ func (w *Writer) String(key, value []byte, meta Meta) error {
 	return w.flushFull()
 }
 
+// BeginString writes a key whose value is a string of size bytes, which must follow (StringBytes) before anything else. It is not compressed.
+func (w *Writer) BeginString(key []byte, size uint64, meta Meta) error {
+	if err := w.begin("BeginString", w.state == writerDB); err != nil {
+		return err
+	}
+	w.key(TypeString, key, meta)
+	w.length(size)
+	w.long = size
+	return w.flushFull()
+}
+
+// StringBytes writes the next bytes of the string that was begun.
+func (w *Writer) StringBytes(b []byte) error {
+	if w.err == nil && uint64(len(b)) > w.long {
+		w.err = errs.Bugf("rdb.Writer: %d bytes of a string, %d are left", len(b), w.long)
+	}
+	if w.err != nil {
+		return w.err
+	}
+	w.long -= uint64(len(b))
+	w.bytes(b)
+	return w.flushFull()
+}
+
+// Records writes what another Writer of the same version wrote behind its header: SelectDB and keys. It may come in pieces, and the database that is selected
+// then is that one's.
+func (w *Writer) Records(b []byte) error {
+	if err := w.begin("Records", w.state == writerHead || w.state == writerDB); err != nil {
+		return err
+	}
+	w.state = writerDB
+	w.bytes(b)
+	return w.flushFull()
+}
+
 // Object writes a key whose value was read by a Reader (or has the same form). What the version of this dump cannot
 // hold is an *UnsupportedError, and nothing of the key has been written; the Writer can go on.
 func (w *Writer) Object(key []byte, value Value, meta Meta) error {
@@ -197,7 +233,7 @@ func (w *Writer) Close() error {
 
 // begin returns the error of an earlier call, or one that says that method is called out of turn.
 func (w *Writer) begin(method string, inTurn bool) error {
-	if w.err == nil && (!inTurn || w.progress.next != 0) {
+	if w.err == nil && (!inTurn || w.progress.next != 0 || w.long != 0) {
 		w.err = errs.Bugf("rdb.Writer: %s out of turn", method)
 	}
 	return w.err
