@@ -32,6 +32,7 @@ type slowing struct {
 	pressure keyspace.Pressure
 	lag      time.Duration
 	wait     atomic.Int64  // ns
+	pressed  atomic.Bool   // for snapshots to take their pre-images
 	wake     chan struct{} // a message: writes begin to wait
 }
 
@@ -62,6 +63,7 @@ func (e *Engine) slowDown(change func(*slowing)) {
 		gate |= GatePreImages
 	}
 	s.wait.Store(int64(wait))
+	s.pressed.Store(s.pressure != keyspace.Easy)
 	was := e.Gate() & (GateSlowWrites | GatePreImages)
 	e.changeGate(gate, (GateSlowWrites|GatePreImages)&^gate)
 	switch {
@@ -77,8 +79,8 @@ func (e *Engine) slowDown(change func(*slowing)) {
 	}
 }
 
-// WritesWait reports whether writes wait for snapshots to take their pre-images or for a replica, be it only for a little while.
-func (e *Engine) WritesWait() bool { return e.Gate()&GateSlowWrites != 0 }
+// WritesWait reports whether writes wait for snapshots to take their pre-images, be it only for a little while.
+func (e *Engine) WritesWait() bool { return e.slow.pressed.Load() }
 
 // SlowWrites gets a message when writes begin to wait: PaceWrites is to be called every limits.SlowWriteLook then, until it says that they no longer do.
 func (e *Engine) SlowWrites() <-chan struct{} { return e.slow.wake }

@@ -103,6 +103,7 @@ type preImages struct {
 	waiting  atomic.Int64
 	blocks   atomic.Int64 // of that, values in the arena that no key has any more
 	bound    atomic.Int64 // from where it is Slow
+	fixed    int64        // the bound of every walk; 0: by what the space has
 	pressure atomic.Int32
 	mu       sync.Mutex // held while pressure changes, so that notify hears of the changes in order
 	notify   func(Pressure)
@@ -110,8 +111,15 @@ type preImages struct {
 
 // setBound fixes how much may wait, by what the space has.
 func (p *preImages) setBound(used int64) {
-	p.bound.Store(min(max(used/limits.PreImageQueueShare, limits.MinPreImageQueueBytes), limits.MaxPreImageQueueBytes))
+	bound := min(max(used/limits.PreImageQueueShare, limits.MinPreImageQueueBytes), limits.MaxPreImageQueueBytes)
+	if p.fixed > 0 {
+		bound = p.fixed
+	}
+	p.bound.Store(bound)
 }
+
+// BoundPreImages fixes from how many bytes on writers have to wait for the walks that begin from now on, whatever the space has. All shards are held.
+func (s *Space) BoundPreImages(bytes int64) { s.preImages.fixed = bytes }
 
 // most is how much may wait at all. What is between it and the bound is there for the time in which a disk or a replica takes nothing, and writers come through slowly.
 func most(bound int64) int64 { return bound + bound/limits.PreImageHeadroomShare }
