@@ -32,6 +32,15 @@ func (f *effects) reset() {
 	}
 }
 
+// cut forgets the operations from number n on.
+func (f *effects) cut(n int) {
+	if n == 0 {
+		f.reset()
+		return
+	}
+	f.buf, f.ops = f.buf[:f.ops[n].Start], f.ops[:n]
+}
+
 // maxKeptBuffer is how big a scratch buffer may be to be kept for the next command.
 const maxKeptBuffer = 1 << 20
 
@@ -62,19 +71,20 @@ func (x *Executor) commit() {
 	f.reset()
 }
 
-// commitEach is commit for changes that have nothing to do with each other, and need no MULTI around them: keys that expired.
-func (x *Executor) commitEach() {
+// commitEach is commit for changes that have nothing to do with each other, and need no MULTI around them: keys that expired. What was collected before from is
+// left, as it belongs to a transaction or script that goes on.
+func (x *Executor) commitEach(from int) {
 	x.broadcast()
 	f := &x.fx
-	if len(f.ops) == 0 {
+	if len(f.ops) == from {
 		return
 	}
 	if x.e.Gate()&GateReplica == 0 {
-		for i := range f.ops {
+		for i := from; i < len(f.ops); i++ {
 			x.client.writeOffset = x.e.Journal.Append(f.buf, f.ops[i:i+1])
 		}
 	}
-	f.reset()
+	f.cut(from)
 }
 
 // The methods below are spec.Engine, for the handlers.
@@ -268,8 +278,9 @@ func (x *Executor) visit(i int, fn func(*keyspace.Shard)) {
 		return
 	}
 	x.held.add(i)
+	before := len(x.fx.ops)
 	fn(x.e.shards[i].ks)
-	x.commitEach()
+	x.commitEach(before)
 	x.held.remove(i)
 	x.e.unlock(i)
 }

@@ -141,7 +141,7 @@ func (c *Cycle) expireShard(i int) {
 		took := c.x.e.Clock.MonoNanos() - begin
 		c.nanos.Add(took)
 		c.x.e.Latency("expire-cycle", took/1e6)
-		c.x.commitEach()
+		c.x.commitEach(0)
 		c.x.held = lockSet{}
 		c.x.e.unlock(i)
 		c.x.e.Journal.Wake()

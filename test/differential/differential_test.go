@@ -93,12 +93,12 @@ type servers struct {
 	// What both tell of a command beside the reply; nil if that is not compared.
 	sub     *enginetest.Client
 	effects *enginetest.Effects
-	queued [2][]step          // what each connection's transaction has
-	seen   []int              // how often each difference was
-	done   map[string]bool
-	ran    int
-	failed int            // of them, by an error
-	met    map[string]int // how many keys of a type and encoding were compared
+	queued  [2][]step // what each connection's transaction has
+	seen    []int     // how often each difference was
+	done    map[string]bool
+	ran     int
+	failed  int            // of them, by an error
+	met     map[string]int // how many keys of a type and encoding were compared
 }
 
 // startReal starts the real server. Who waits there is told that the time is over when it looks at the clock: often.
@@ -158,8 +158,7 @@ func (v *servers) reset(set setting) {
 	v.cycle.Run()
 	v.larder.Tidy()
 	v.larder.Journal() // it keeps what is not read
-	if v.effects != nil {
-		v.sub.EventsTold()
+	if v.ourEffects(); v.effects != nil {
 		v.effects.Told()
 	}
 }
@@ -212,6 +211,7 @@ func (v *servers) run(s step) *mismatch {
 		ours = v.waitOver(s.conn)
 	}
 	theirs := v.theirs[s.conn].RawReply()
+	told := v.ourEffects()
 	same := bytes.Equal(ours, theirs) || v.sameReply(s, ours, theirs)
 	switch {
 	case string(ours) == "+QUEUED\r\n":
@@ -228,7 +228,7 @@ func (v *servers) run(s step) *mismatch {
 	if !same {
 		return &mismatch{s, ours, theirs}
 	}
-	return v.compareEffects(s, ours)
+	return v.compareEffects(s, ours, told)
 }
 
 // waitOver lets the time pass that a command waits for data, 1 ms: nobody else does anything.
@@ -321,10 +321,7 @@ func (v *servers) sameDump(s step, o, r resp.Value) bool {
 		all[i] = c.Value(ask...)
 	}
 	c.Raw("DEL", "k")
-	if v.effects != nil {
-		v.sub.EventsTold()
-		v.larder.Journal()
-	}
+	v.ourEffects() // nobody's
 	return equivalent(step{args: ask}, all[0], all[1])
 }
 

@@ -8,21 +8,30 @@ import (
 	"strings"
 )
 
-// compareEffects compares what both told of the last step beside their replies: the events, and what was propagated. It returns what differs.
-func (v *servers) compareEffects(s step, reply []byte) *mismatch {
+// effects are what a server told of a command beside the reply: the events, and what was propagated.
+type effects struct{ events, journal []string }
+
+func (v *servers) ourEffects() (e effects) {
+	if v.effects != nil {
+		e.events, e.journal = v.sub.EventsTold(), v.larder.Journal()
+	}
+	return e
+}
+
+// compareEffects compares what larder told of the last step with what the other told of it. It returns what differs.
+func (v *servers) compareEffects(s step, reply []byte, ours effects) *mismatch {
 	if v.effects == nil {
 		return nil
 	}
-	events, journal := v.sub.EventsTold(), v.larder.Journal()
-	theirEvents, theirJournal := v.effects.Told()
+	var theirs effects
+	theirs.events, theirs.journal = v.effects.Told()
 	if bytes.HasPrefix(reply, []byte("-")) || bytes.Contains(reply, []byte("\n-")) { // which of two errors is looked for first decides whether the key is looked for
-		events, theirEvents = slices.DeleteFunc(events, missed), slices.DeleteFunc(theirEvents, missed)
+		ours.events, theirs.events = slices.DeleteFunc(ours.events, missed), slices.DeleteFunc(theirs.events, missed)
 	}
-	ours, theirs := effectLines(inRuns(events), journal), effectLines(inRuns(theirEvents), theirJournal)
-	if ours == theirs {
-		return nil
+	if ours, theirs := ours.lines(), theirs.lines(); ours != theirs {
+		return &mismatch{s, []byte(ours), []byte(theirs)}
 	}
-	return &mismatch{s, []byte(ours), []byte(theirs)}
+	return nil
 }
 
 func missed(event string) bool { return strings.HasPrefix(event, "keymiss ") }
@@ -39,14 +48,15 @@ func inRuns(events []string) []string {
 }
 
 // times are points in time in milliseconds, which each server reads from its clock.
-var times = regexp.MustCompile(`\b\d{13}\b`)
+var times = regexp.MustCompile(`\b\d{13,19}\b`)
 
-func effectLines(events, journal []string) string {
+// lines are the effects as they are compared.
+func (e effects) lines() string {
 	var b strings.Builder
-	for _, e := range events {
+	for _, e := range inRuns(e.events) {
 		b.WriteString("\n! " + e)
 	}
-	for _, j := range journal {
+	for _, j := range e.journal {
 		if words := strings.Fields(j); strings.EqualFold(words[0], "srem") { // which members SPOP takes is chance
 			j = fmt.Sprint("SREM ", words[1], " and members: ", len(words)-2)
 		}
