@@ -561,6 +561,14 @@ func TestPartOfASnapshot(t *testing.T) {
 		if got := loaded.run("FCALL", "answer", "0", "x"); got != `"x"` {
 			t.Errorf("%s: %s", option, got)
 		}
+		if option == "--functions-rdb" {
+			continue
+		}
+		p.want("HSETEX h EX 1000 FIELDS 1 f v", "1") // which redis-cli cannot be given; libraries alone it can
+		if out, err := exec.Command("redis-cli", "-p", n.cfg.Get("port"), "--functions-rdb", filepath.Join(dir, "functions.rdb")).CombinedOutput(); err != nil {
+			t.Errorf("redis-cli --functions-rdb, with fields that expire: %v\n%s", err, out)
+		}
+		p.want("DEL h", "1")
 	}
 	until(t, "they have gone", func() bool { return p.info("connected_slaves") == "0" })
 	p.want("REPLCONF rdb-filter-only keys", "-ERR Unsupported rdb-filter-only option: keys")

@@ -44,9 +44,9 @@ type snapshot struct {
 }
 
 // Begin implements replication.Data. All shards are held.
-func (n *Node) Begin(version int) (replication.Snapshot, error) {
-	if version < rdb.ValkeyVersion && n.fieldsExpire() {
-		return nil, errFieldTTL(version)
+func (n *Node) Begin(form replication.Form) (replication.Snapshot, error) {
+	if form.Version < rdb.ValkeyVersion && !form.NoKeys && n.fieldsExpire() {
+		return nil, errFieldTTL(form.Version)
 	}
 	s, err := n.begin()
 	if err != nil {
@@ -114,6 +114,7 @@ func (s *snapshot) WriteTo(ctx context.Context, w io.Writer, form replication.Fo
 	defer s.Close()
 	defer s.side.close()
 	s.pace = newPacer(s.n.clock, processorSeconds)
+	s.timed = s.timed && !form.NoKeys
 	version, err := s.version(form.Version)
 	if err != nil {
 		return err

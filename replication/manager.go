@@ -33,9 +33,9 @@ type Form struct {
 
 // Data is what replication needs of the keyspace. Package node has it.
 type Data interface {
-	// Begin takes a snapshot of the present instant, for one who reads RDB up to a version; a *rdb.UnsupportedError says that it cannot hold the data. All
+	// Begin takes a snapshot of the present instant, for one who is to get form; a *rdb.UnsupportedError says that it cannot hold the data. All
 	// shards are held: it must be short.
-	Begin(version int) (Snapshot, error)
+	Begin(form Form) (Snapshot, error)
 	// Empty reports whether there is no key.
 	Empty() bool
 	// Check reads an RDB file as Load would, and changes nothing: it fails on what Load could not take.

@@ -266,7 +266,7 @@ func (t *transfer) begin() (snap Snapshot, h History, offset int64, err error) {
 			}
 			r.ack = offset
 		}
-		snap, err = m.Data.Begin(t.kind.form.Version)
+		snap, err = m.Data.Begin(t.kind.form)
 		return err
 	})
 	return snap, h, offset, err
