@@ -61,7 +61,7 @@ test-e2e: build ## the AWS CLI, boto3, redis-cli and go-redis against bin/larder
 	LARDER_BIN=$(CURDIR)/bin $(GO) test -count=1 -p $(P) -timeout 60m -v ./test/e2e/...
 
 .PHONY: suite-go-redis
-suite-go-redis: build ## go-redis' own tests for strings, keys, SCAN and the server against bin/larder-server (ARGS: groups)
+suite-go-redis: build ## go-redis' own tests of commands and connections against bin/larder-server (ARGS: groups)
 	./scripts/go-redis-suite bin/larder-server $(ARGS)
 
 .PHONY: suite-valkey
