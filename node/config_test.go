@@ -63,6 +63,14 @@ func TestBadArgs(t *testing.T) {
 	}
 }
 
+// TestBindToName: bind takes names, too; one that is none is told.
+func TestBindToName(t *testing.T) {
+	start(t, "--bind", "localhost").dial().want("PING", "PONG")
+	if _, err := try(t, "--bind", "999.1.1.1"); err == nil || !strings.Contains(err.Error(), "999.1.1.1") {
+		t.Errorf("%v", err)
+	}
+}
+
 // TestNotBuilt: what is not built is refused, unless what is read later takes it back: a file of redis-server's can be used as it is.
 func TestNotBuilt(t *testing.T) {
 	c := NewConfig()

@@ -18,6 +18,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/larder-cache/larder/base/limits"
 )
 
 // listener is one address that clients come in at.
@@ -79,7 +81,9 @@ func addresses(bind []string, p ports) ([]address, error) {
 		}
 		ip, err := netip.ParseAddr(b)
 		if err != nil {
-			return nil, fmt.Errorf("bind address %q is not an IP address", b)
+			if ip, err = resolve(b); err != nil {
+				return nil, fmt.Errorf("bind address %q is neither an IP address nor the name of one: %w", b, err)
+			}
 		}
 		if p.plain != 0 {
 			a.addr = netip.AddrPortFrom(ip, uint16(p.plain)).String()
@@ -91,6 +95,17 @@ func addresses(bind []string, p ports) ([]address, error) {
 		}
 	}
 	return out, nil
+}
+
+// resolve finds the IPv4 address of a name, as Redis does for bind.
+func resolve(name string) (netip.Addr, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), limits.ResolveTimeout)
+	defer cancel()
+	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip4", name)
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	return ips[0].Unmap(), nil
 }
 
 // replaceTCP makes the TCP addresses those of want: new ones are opened first; if one can't be, nothing changes.

@@ -30,6 +30,7 @@ func (n *Node) loadAtStart() error {
 	}
 	if err != nil {
 		n.log.Warn("Wrong or unreadable RDB file: " + err.Error())
+		n.log.Warn("'larder-server check-rdb " + path + "' tells more of the file. To start without its data, move it away.")
 		n.log.Warn("Terminating server after rdb file reading failure.")
 		return because(err, "Fatal error loading the DB, check server logs. Exiting: %s", path)
 	}

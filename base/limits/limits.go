@@ -60,6 +60,8 @@ const (
 	ReservedFiles = 32
 	// ListenBacklogDefault is tcp-backlog, in connections.
 	ListenBacklogDefault = 511
+	// ResolveTimeout is how long the system may take to tell the address of a name in `bind`.
+	ResolveTimeout = 2 * time.Second
 	// MaxAcceptsPerTurn is how many connections a listener takes before its loop goes on to other work.
 	MaxAcceptsPerTurn = 256
 	// MaxMailboxMessages is how many messages wait for a loop before the sender has to wait.
