@@ -32,6 +32,7 @@ var sections = []section{
 type infoWriter struct {
 	b    strings.Builder
 	each func(func(*keyspace.Shard) bool) // the call's EachShard: within a transaction the shards are held already
+	rand func() uint64
 }
 
 func (w *infoWriter) str(name, v string)         { w.b.WriteString(name + ":" + v + "\r\n") }
@@ -88,7 +89,7 @@ func (n *Node) infoRun(c *spec.Call) {
 			want[s] = true
 		}
 	}
-	w := &infoWriter{each: c.Engine.EachShard}
+	w := &infoWriter{each: c.Engine.EachShard, rand: c.Engine.Rand}
 	for i := range sections {
 		s := &sections[i]
 		if all && s.name != "debug" || def && !s.extra || want[s.name] {
@@ -119,6 +120,7 @@ func infoServer(n *Node, w *infoWriter) {
 	w.int("arch_bits", strconv.IntSize)
 	w.str("monotonic_clock", "POSIX clock_gettime")
 	w.str("multiplexing_api", n.loopKind())
+	w.str("gcc_version", "0.0.0") // as Redis says it of another compiler
 	w.str("go_version", goVersion())
 	w.int("process_id", int64(os.Getpid()))
 	w.str("process_supervised", Supervisor(n.cfg))
@@ -229,7 +231,11 @@ func infoCPU(_ *Node, w *infoWriter) {
 }
 
 func infoKeyspace(n *Node, w *infoWriter) {
-	type count struct{ keys, volatile, timed, ttl, ttlOf int64 }
+	type count struct {
+		keys, volatile, timed int64
+		ttl                   float64 // ms, of all volatile keys together
+	}
+	now := n.clock.Now().UnixMilli()
 	dbs := make([]count, n.space.Databases())
 	w.each(func(s *keyspace.Shard) bool {
 		for i := range dbs {
@@ -240,16 +246,13 @@ func infoKeyspace(n *Node, w *infoWriter) {
 			dbs[i].keys += int64(d.Len())
 			dbs[i].volatile += int64(d.Volatile())
 			dbs[i].timed += int64(d.TimedHashes())
-			if t := d.AvgTTL(); t > 0 {
-				dbs[i].ttl += t
-				dbs[i].ttlOf++
-			}
+			dbs[i].ttl += float64(d.AvgTTL(now, w.rand)) * float64(d.Volatile())
 		}
 		return true
 	})
 	for i, d := range dbs {
 		if d.keys > 0 {
-			w.str("db"+strconv.Itoa(i), fmt.Sprintf("keys=%d,expires=%d,avg_ttl=%d,keys_with_volatile_items=%d", d.keys, d.volatile, d.ttl/max(d.ttlOf, 1), d.timed))
+			w.str("db"+strconv.Itoa(i), fmt.Sprintf("keys=%d,expires=%d,avg_ttl=%d,keys_with_volatile_items=%d", d.keys, d.volatile, int64(d.ttl/float64(max(d.volatile, 1))), d.timed))
 		}
 	}
 }

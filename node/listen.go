@@ -273,6 +273,17 @@ func (ls *listeners) start(ln *listener) {
 // acceptPause keeps a listener that can't accept from spinning.
 const acceptPause = 10 * time.Millisecond
 
+// kinds are those of the listeners that are open, as info names them, each once.
+func (ls *listeners) kinds() (out []string) {
+	for _, line := range ls.info() {
+		name, _, _ := strings.Cut(strings.TrimPrefix(line, "name="), ",")
+		if !slices.Contains(out, name) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
 // info are the listeners as INFO shows them, without "listener0:": "name=tcp,bind=127.0.0.1,port=6379". Those of one kind and port
 // are one; the admin socket is nobody's business.
 func (ls *listeners) info() []string {

@@ -263,7 +263,9 @@ func (n *Node) Serve() error {
 	if f := strings.Fields(n.cfg.get("replicaof").string()); len(f) == 2 && !strings.EqualFold(f[0], "no") {
 		n.repl.Follow(f[0], atoi(f[1]))
 	}
-	n.log.Info("Ready to accept connections")
+	for _, kind := range n.listeners.kinds() {
+		n.log.Info("Ready to accept connections " + kind)
+	}
 	n.tellSystemd("STATUS=Ready to accept connections", "READY=1")
 	return nil
 }

@@ -131,7 +131,7 @@ func (n *Node) rewriteParam(r *rewriting, p *param) {
 	case p.multi(), p.name == "notify-keyspace-events":
 		put(quote(text), text != p.def)
 	case p.kind == kindString || p.single:
-		if text != "" || p.def != "" {
+		if text != "" || p.def != "" || contains(emptyTexts, p.name) {
 			put(quote(text), text != p.def)
 		}
 	default:
@@ -139,6 +139,9 @@ func (n *Node) rewriteParam(r *rewriting, p *param) {
 	}
 	r.drop(p.name)
 }
+
+// emptyTexts are the parameters of which an empty text is a value as any other: their line stays.
+var emptyTexts = []string{"aclfile", "ignore-warnings", "logfile", "locale-collate", "debug-context", "availability-zone"}
 
 func rewriteOutputLimits(put func(string, bool), text, def string) {
 	is, _ := parseOutputLimits(text) // both were checked when they were set

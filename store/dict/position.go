@@ -163,8 +163,6 @@ func (b bucket) volatiles() uint32 {
 type DueResult struct {
 	// N entries were put in the buffer, of Checked volatile ones looked at.
 	N, Checked int
-	// TTLSum is the time left of those that are not due, in milliseconds.
-	TTLSum int64
 	// Next is where to go on; End if the dict is through.
 	Next uint64
 	// Segments is how many headers were looked at.
@@ -216,7 +214,6 @@ func (d *Dict) dueIn(e *Env, s *segment, at uint64, now int64, expireAt func(are
 					continue
 				}
 				earliest = min(earliest, t)
-				r.TTLSum += max(0, t-now)
 			}
 		}
 	}

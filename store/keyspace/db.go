@@ -23,10 +23,9 @@ type DB struct {
 
 // root is a database's content. FLUSHDB and SWAPDB exchange it; a walk follows it, wherever it is.
 type root struct {
-	dict   dict.Dict
-	timed  dict.Dict // of the hashes of which fields expire (fields.go)
-	avgTTL int64
-	later  []laterValue // rooted values that Defrag has not gone through to their end
+	dict  dict.Dict
+	timed dict.Dict    // of the hashes of which fields expire (fields.go)
+	later []laterValue // rooted values that Defrag has not gone through to their end
 }
 
 func (d *DB) setRoot(r *root) {
@@ -52,12 +51,21 @@ func (d *DB) Len() int { return d.root.dict.Len() }
 // Volatile is the number of keys with an expiry.
 func (d *DB) Volatile() int { return d.root.dict.Volatile() }
 
-// AvgTTL is a moving average, in milliseconds, of the time that volatile keys have left, as SampleExpired saw it; 0 if unknown.
-func (d *DB) AvgTTL() int64 {
+// ttlSamples is how many keys AvgTTL looks at.
+const ttlSamples = 16
+
+// AvgTTL is about how many milliseconds volatile keys have left at a time (ms since 1970): the average of some that chance picks; 0 if there are none. Those that are over
+// have nothing left.
+func (d *DB) AvgTTL(now int64, rnd func() uint64) (ms int64) {
 	if d.Volatile() == 0 {
 		return 0
 	}
-	return d.root.avgTTL
+	for range ttlSamples {
+		if e := d.RandomVolatile(rnd); e.Found() {
+			ms += max(e.ExpireAt()-now, 0) / ttlSamples
+		}
+	}
+	return ms
 }
 
 func (d *DB) entry(ref arena.Ref) Entry { return Entry{d, d.arena.Ptr(ref), ref} }

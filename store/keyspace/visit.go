@@ -65,7 +65,6 @@ func (d *DB) SampleExpired(position uint64, now int64, limit int, fn func(Entry)
 		s.Checked += r.Checked
 		segments += r.Segments
 		s.Expired += r.N
-		d.noteTTL(r)
 		for _, ref := range buf[:r.N] {
 			e := d.entry(ref)
 			hash, at := d.shard.space.Hash(e.Key()), e.ExpireAt()
@@ -79,18 +78,4 @@ func (d *DB) SampleExpired(position uint64, now int64, limit int, fn func(Entry)
 		}
 	}
 	return s
-}
-
-// noteTTL keeps the average as Redis does: each sample counts for 2 %.
-func (d *DB) noteTTL(r dict.DueResult) {
-	n := int64(r.Checked - r.N)
-	if n <= 0 {
-		return
-	}
-	avg := r.TTLSum / n
-	if d.root.avgTTL == 0 {
-		d.root.avgTTL = avg
-	} else {
-		d.root.avgTTL = d.root.avgTTL/50*49 + avg/50
-	}
 }
