@@ -33,13 +33,13 @@ func (d *digest) mix(part []byte) {
 }
 
 // value mixes in a key's value, its type and whether it expires.
-func (d *digest) value(e keyspace.Entry) {
+func (d *digest) value(e keyspace.Entry, now int64) {
 	var scratch [val.MaxIntLen]byte
 	d.mix(binary.BigEndian.AppendUint32(nil, uint32(e.Type())))
 	if e.Type() == val.String {
 		d.mix(e.String(&scratch))
 	} else {
-		d.collection(e)
+		d.collection(e, now)
 	}
 	if e.ExpireAt() >= 0 {
 		d.xor([]byte("!!expire!!"))
@@ -55,7 +55,7 @@ func debugDigest(n *Node, c *spec.Call, _ [][]byte) {
 		for db := range sums {
 			if s.Used(db) && s.DB(db).Len() > 0 {
 				used[db] = true
-				sums[db].shard(s.DB(db))
+				sums[db].shard(s.DB(db), c.Now)
 			}
 		}
 		return true
@@ -77,12 +77,12 @@ func (d *digest) add(o digest) {
 }
 
 // shard XORs in the keys of a database that are in one shard.
-func (d *digest) shard(db *keyspace.DB) {
+func (d *digest) shard(db *keyspace.DB, now int64) {
 	for pos := uint64(0); ; {
 		pos = db.Scan(pos, 1000, func(e keyspace.Entry) {
 			var one digest
 			one.mix(e.Key())
-			one.value(e)
+			one.value(e, now)
 			d.xor(one[:])
 		})
 		if pos == 0 {
@@ -97,7 +97,7 @@ func debugDigestValue(n *Node, c *spec.Call, args [][]byte) {
 		var d digest
 		n.withKey(c, key, func(e keyspace.Entry) {
 			if e.Found() {
-				d.value(e)
+				d.value(e, c.Now)
 			}
 		})
 		c.Out.Simple(d.String())

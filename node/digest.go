@@ -12,10 +12,10 @@ import (
 )
 
 // collection mixes in a list's elements in their order, or XORs in those of a set, hash or sorted set, however it is encoded; a stream's entries
-// in their order, ids and all.
-func (d *digest) collection(e keyspace.Entry) {
+// in their order, ids and all. A hash's fields that were over before now (ms since 1970) are not there, as for whoever reads it.
+func (d *digest) collection(e keyspace.Entry, now int64) {
 	if e.Root() != 0 {
-		d.rooted(e)
+		d.rooted(e, now)
 		return
 	}
 	if e.Encoding() == val.IntSet {
@@ -43,13 +43,18 @@ func (d *digest) collection(e keyspace.Entry) {
 	}
 }
 
-func (d *digest) rooted(e keyspace.Entry) {
+func (d *digest) rooted(e keyspace.Entry, now int64) {
 	env, root := e.DB().Values(), e.Root()
 	switch e.Type() {
 	case val.Set:
 		val.OpenSet(env, root).Each(func(x val.Element) bool { d.xor(x.Member()); return true })
 	case val.Hash:
-		val.OpenHash(env, root).Each(func(x val.Element) bool { d.pair(x.Member(), x.Value()); return true })
+		val.OpenHash(env, root).Each(func(x val.Element) bool {
+			if v, ok := x.Live(now); ok {
+				d.pair(x.Member(), v)
+			}
+			return true
+		})
 	case val.ZSet:
 		val.OpenZSet(env, root).Each(func(x val.Element) bool { d.pair(x.Member(), scoreText(x.Score())); return true })
 	case val.List:

@@ -26,7 +26,7 @@ func TestDigestOfCollections(t *testing.T) {
 	d, key := s.Shard(0).DB(0), []byte("k")
 	sum := func(e keyspace.Entry) string {
 		var g digest
-		g.value(e)
+		g.value(e, 0)
 		return g.String()
 	}
 	packed := func(typ val.Type, words ...string) string {

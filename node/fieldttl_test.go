@@ -37,6 +37,21 @@ func expiries(s server) string {
 	return strings.Join(all, " ")
 }
 
+// TestDigestWithoutExpired: what is over is not in the fingerprint, whether it has been deleted or not.
+func TestDigestWithoutExpired(t *testing.T) {
+	n := start(t, "--enable-debug-command", "yes")
+	p := n.dial()
+	p.all([][]string{{"DEBUG", "SET-ACTIVE-EXPIRE", "0"}, {"HSET", "h", "a", "1", "b", "2"}, {"HSET", "g", "a", "1"}})
+	if p.do("DEBUG DIGEST-VALUE h") == p.do("DEBUG DIGEST-VALUE g") {
+		t.Error("two hashes that differ have one digest")
+	}
+	p.want("HPEXPIRE h 1 FIELDS 1 b", "[1]")
+	until(t, "the field is over", func() bool { return p.do("HEXISTS h b") == "0" })
+	if h, g := p.do("DEBUG DIGEST-VALUE h"), p.do("DEBUG DIGEST-VALUE g"); h != g || p.do("HLEN h") != "2" {
+		t.Errorf("digest %s, and %s without the field, which is still there: %s", h, g, p.do("HLEN h"))
+	}
+}
+
 // TestFieldTTLsTravel: what fields' expiries are gets to a replica by a full sync and by the stream, and through a file.
 func TestFieldTTLsTravel(t *testing.T) {
 	debug := []string{"--enable-debug-command", "yes"}
