@@ -76,6 +76,8 @@ type Config struct {
 	depth   int                     // of include
 	refused map[string]*ConfigError // parameters whose last value is not built
 	renames [][2]string             // of rename-command: the command and its new name, "" for none
+	// renamesAt are where these stand, and their lines.
+	renamesAt []ConfigError
 }
 
 // NewConfig has every parameter at its default.
@@ -256,7 +258,11 @@ func (c *Config) LogOutput() (*os.File, error) {
 	if path == "" {
 		return os.Stdout, nil
 	}
-	return os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
+	if err != nil {
+		return nil, because(errors.New(strerror(err)), "Can't open the log file")
+	}
+	return f, nil
 }
 
 // Path is a parameter that names a file, as seen from where the process is: a relative one is within dir. "" stays "".

@@ -1,12 +1,10 @@
 package node
 
 import (
-	"errors"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"github.com/larder-cache/larder/commands/glob"
 	"github.com/larder-cache/larder/commands/spec"
@@ -37,9 +35,9 @@ func (n *Node) configGet(c *spec.Call) {
 		}
 	}
 	c.Out.Map(len(as))
-	for _, name := range slices.Sorted(maps.Keys(as)) {
-		c.Out.BulkString(as[name])
-		c.Out.BulkString(n.shown(n.cfg.byName[name]))
+	for _, asked := range slices.Sorted(maps.Values(as)) {
+		c.Out.BulkString(asked)
+		c.Out.BulkString(n.shown(n.cfg.byName[strings.ToLower(asked)]))
 	}
 }
 
@@ -193,25 +191,8 @@ func (n *Node) apply(changed map[string]bool) (string, error) {
 	if name, err := n.applyNetwork(changed); err != nil {
 		return name, err
 	}
-	if changed["dir"] {
-		if err := checkDir(n.dir()); err != nil || n.cfg.Get("dir") == "" {
-			return "dir", badDir(err)
-		}
-	}
 	n.applyQuietly(changed)
 	return "", nil
-}
-
-// badDir says in Redis' words what is wrong with a dir; nil: it is empty.
-func badDir(err error) error {
-	if err == nil {
-		return redisText("dir can't be empty")
-	}
-	if no := syscall.Errno(0); errors.As(err, &no) {
-		why := no.Error()
-		return redisText(strings.ToUpper(why[:1]) + why[1:])
-	}
-	return err
 }
 
 // applyQuietly is the part of apply that can't fail and takes no shard.

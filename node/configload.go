@@ -21,6 +21,9 @@ type ConfigError struct {
 	Why   string
 }
 
+// NoFile is the Where of a file that can't be read.
+const NoFile = "file"
+
 // Error implements error: where, the line, and why.
 func (e *ConfigError) Error() string {
 	what, text := "the configuration", ""
@@ -48,7 +51,7 @@ func (c *Config) LoadFile(path string) error {
 func (c *Config) readFile(path string) error {
 	b, err := os.ReadFile(path)
 	if err != nil {
-		return &ConfigError{Where: "file " + path, Why: "Fatal error, can't open config file '" + path + "': " + err.Error()}
+		return &ConfigError{Where: NoFile, Why: "Fatal error, can't open config file '" + path + "': " + strerror(err)}
 	}
 	return c.text(string(b), " of "+path)
 }
@@ -233,13 +236,14 @@ func (c *Config) special(name string, words []string, where, line string) error 
 		}
 	case name == "rename-command" && n == 2:
 		c.renames = append(c.renames, [2]string{words[0], words[1]})
+		c.renamesAt = append(c.renamesAt, ConfigError{Where: where, Text: line})
 	case obsolete(name) && n == 1:
 	case name == "loadmodule":
 		err = errors.New("modules are not built: larder-server is one program")
 	case name == "sentinel":
 		err = errors.New("sentinel directive while not in sentinel mode")
 	default:
-		err = errors.New("Bad directive or wrong number of arguments: '" + name + "' is no parameter of larder-server")
+		err = errors.New("Bad directive or wrong number of arguments")
 	}
 	if err != nil {
 		return &ConfigError{where, line, err.Error()}

@@ -23,7 +23,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/larder-cache/larder/acl"
@@ -104,9 +103,6 @@ func New(cfg *Config, logTo io.Writer, clk clock.Clock) (*Node, error) {
 	}
 	n := &Node{cfg: cfg, clock: clk, started: clk.Now()}
 	n.down.done, n.loads.done = make(chan struct{}), make(chan struct{})
-	if err := checkDir(n.dir()); err != nil {
-		return nil, err
-	}
 	n.log, n.logFormat = newLog(logTo, &n.level, n.roleLetter)
 	n.logSettings()
 	n.ctx, n.cancel = context.WithCancel(context.Background())
@@ -180,9 +176,11 @@ func (n *Node) buildEngine(seed uint64, rnd *mrand.Rand) (err error) {
 	n.engine = engine.New(engine.Config{Space: n.space, Shards: n.space.Shards(), Journal: n.journal, Table: n.table, ACL: n.acl, Clock: n.clock,
 		Memory: n.countedMemory, Flushed: n.flushed, RoleChanged: n.roleChanged, Seed: seed, Version: RedisVersion, Zone: func() string { return n.cfg.Get("availability-zone") }, Evicted: n.evictedClient,
 		ScriptLog: n.scriptLog, HeapMemory: n.heapMemory, Debug: n.debugScript, Libraries: n.libraryCodec(), Match: func(pattern, text []byte) bool { return glob.Match(pattern, text, true) }})
-	for _, r := range n.cfg.Renames() {
+	for i, r := range n.cfg.Renames() {
 		if err := n.table.Rename(r[0], r[1]); err != nil {
-			return err
+			at := n.cfg.renamesAt[i]
+			at.Why = err.Error()
+			return &at
 		}
 	}
 	n.repl.Engine = n.engine
@@ -334,18 +332,6 @@ func (n *Node) replicationSettings() replication.Settings {
 		Timeout: sec("repl-timeout"), PingEvery: sec("repl-ping-replica-period"), ReplicaLimit: lim["replica"].hard,
 		MinReplicas: int(c.get("min-replicas-to-write").int()), MinReplicasLag: sec("min-replicas-max-lag"),
 		BacklogTTL: sec("repl-backlog-ttl"), BacklogSize: c.get("repl-backlog-size").int(), TempDir: n.dir()}
-}
-
-// checkDir: files that can't be written should be known of before the first snapshot.
-func checkDir(dir string) error {
-	fi, err := os.Stat(dir)
-	if err == nil && !fi.IsDir() {
-		err = &os.PathError{Op: "chdir", Path: dir, Err: syscall.ENOTDIR}
-	}
-	if err != nil {
-		return because(err, "Can't chdir to '%s'", dir)
-	}
-	return nil
 }
 
 // dir is the absolute path of the folder that the node's files are in.

@@ -1,8 +1,11 @@
 package node
 
 import (
+	"errors"
 	"net/netip"
+	"os"
 	"strings"
+	"syscall"
 )
 
 // Checks of values that are names, in the words of Redis.
@@ -61,4 +64,29 @@ func checkNodeName(s string) error {
 		return redisText("Announced human node name contained invalid character")
 	}
 	return nil
+}
+
+// checkDir: files that can't be written should be known of before the first snapshot.
+func checkDir(dir string) error {
+	if dir == "" {
+		return redisText("dir can't be empty")
+	}
+	fi, err := os.Stat(dir)
+	if err == nil && !fi.IsDir() {
+		err = syscall.ENOTDIR
+	}
+	if err != nil {
+		return redisText(strerror(err))
+	}
+	return nil
+}
+
+// strerror is what C says of the system's error that is behind err.
+func strerror(err error) string {
+	no := syscall.Errno(0)
+	if !errors.As(err, &no) {
+		return err.Error()
+	}
+	why := no.Error()
+	return strings.ToUpper(why[:1]) + why[1:]
 }

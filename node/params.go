@@ -91,7 +91,7 @@ var params = []param{
 	{name: "oom-score-adj", kind: kindEnum, def: "no", enum: []string{"no", "yes", "relative", "absolute"}},
 	{name: "oom-score-adj-values", kind: kindSpec, def: "0 200 800", check: checkOOMScores},
 	{name: "availability-zone", kind: kindString, def: ""},
-	{name: "dir", kind: kindString, def: ".", protected: true, notLoading: true},
+	{name: "dir", kind: kindSpec, def: ".", single: true, check: checkDir, protected: true, notLoading: true},
 	{name: "databases", kind: kindInt, def: "16", min: 1, max: limits.MaxDatabasesConfig, immutable: true},
 	{name: "hz", kind: kindInt, def: "10", max: math.MaxInt32, clamp: [2]int64{1, 500}, inert: "what is done by the clock has its own times"},
 	{name: "dynamic-hz", kind: kindBool, def: "yes", inert: "what is done by the clock has its own times"},

@@ -88,13 +88,14 @@ func configure(args []string) (cfg *node.Config, stdin []byte, err error) {
 	return cfg, stdin, cfg.Check()
 }
 
+// configError tells what is wrong with the configuration, in Redis' form, and returns what the process ends with.
 func configError(err error) int {
 	var ce *node.ConfigError
-	if errors.As(err, &ce) {
-		fmt.Fprintf(os.Stderr, "\n*** FATAL CONFIG FILE ERROR (Version %s) ***\n%s\n", node.ValkeyVersion, ce.Error())
-		return 1
+	if errors.As(err, &ce) && ce.Where == node.NoFile {
+		fmt.Fprintln(os.Stderr, ce.Why)
+	} else {
+		fmt.Fprintf(os.Stderr, "\n*** FATAL CONFIG FILE ERROR (Version %s) ***\n%s\n", node.ValkeyVersion, err.Error())
 	}
-	fmt.Fprintln(os.Stderr, "larder-server:", err)
 	return 1
 }
 
@@ -104,11 +105,13 @@ func serve(cfg *node.Config) int {
 	signal.Ignore(syscall.SIGHUP, syscall.SIGPIPE)
 	out, err := cfg.LogOutput()
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "larder-server:", err)
-		return 1
+		return configError(err)
 	}
 	tuneRuntime(cfg)
 	n, err := node.New(cfg, out, clock.Real{})
+	if errors.As(err, new(*node.ConfigError)) {
+		return configError(err)
+	}
 	if err != nil {
 		fmt.Fprintln(out, "larder-server:", err)
 		return 1

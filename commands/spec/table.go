@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -133,11 +134,11 @@ func (t *Table) Rename(from, to string) error {
 	from, to = strings.ToLower(from), strings.ToLower(to)
 	c := t.byName[from]
 	if c == nil {
-		return fmt.Errorf("rename-command: there is no command '%s'", from)
+		return errors.New("No such command in rename-command")
 	}
 	delete(t.byName, from)
 	if t.byName[to] != nil {
-		return fmt.Errorf("rename-command: the target command name '%s' already exists", to)
+		return errors.New("Target command name already exists")
 	}
 	if to != "" {
 		t.byName[to] = c
