@@ -111,6 +111,3 @@ func (e *Engine) Structures() int64 { return e.tableBytes() + e.ClientStructures
 
 // ClientStructures is what all clients take beside their buffers, about, bytes.
 func (e *Engine) ClientStructures() int64 { return e.clients.fixed.Load() }
-
-// ClientMemory is what the clients that maxmemory-clients is about take together, bytes.
-func (e *Engine) ClientMemory() int64 { return e.clients.mem.Load() }

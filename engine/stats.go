@@ -283,9 +283,6 @@ func (e *Engine) CountCycle(nanos int64) {
 	e.stats.cronNanos.Add(uint64(max(nanos, 0)))
 }
 
-// TotalCommands is how many commands ran since the start or the last reset.
-func (e *Engine) TotalCommands() uint64 { return e.stats.total.Load() }
-
 // WatchedKeys is how many different keys are watched.
 func (e *Engine) WatchedKeys() int64 { return e.watchedKeys.Load() }
 

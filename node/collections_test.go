@@ -39,6 +39,14 @@ func (p *peer) all(calls [][]string) {
 	}
 }
 
+// collectionKeys is how many keys of each type there are in these tests.
+var collectionKeys = func() int {
+	if raced.Enabled {
+		return 40
+	}
+	return 120
+}()
+
 // collections are calls that make keys of all types but streams (stream_test.go): small and big, of short, long and very long words, of integers and others.
 func collections(rnd *rand.Rand) (calls [][]string) {
 	word := func(kind int) string {
@@ -51,7 +59,7 @@ func collections(rnd *rand.Rand) (calls [][]string) {
 		return strings.Repeat(string(rune('a'+rnd.IntN(26))), rnd.IntN(200)) + strconv.Itoa(rnd.IntN(1_000_000))
 	}
 	scores := []string{"0", "-1", "1.5", "-2.5", "inf", "-inf", "1024", "9007199254740992"} // such as redis-server 7.0 writes as larder does
-	for i := range 120 {
+	for i := range collectionKeys {
 		size := []int{1, 5, 100, 127, 129, 511, 513, 3000}[rnd.IntN(8)]
 		set, hash, list, zset := []string{"SADD", "set:" + strconv.Itoa(i)}, []string{"HSET", "hash:" + strconv.Itoa(i)}, []string{"RPUSH", "list:" + strconv.Itoa(i)}, []string{"ZADD", "zset:" + strconv.Itoa(i)}
 		for range size {
@@ -98,7 +106,7 @@ func TestCollectionsTravel(t *testing.T) {
 			p.want("DEBUG RELOAD", "OK")
 			got(n, "DEBUG RELOAD")
 			encodings := map[string]bool{}
-			for i := range 120 {
+			for i := range collectionKeys {
 				for _, typ := range []string{"set", "hash", "list", "zset"} {
 					encodings[typ+" "+p.run("OBJECT", "ENCODING", typ+":"+strconv.Itoa(i))] = true
 				}
@@ -153,7 +161,9 @@ func churnCollections(t *testing.T, n *testNode, seed uint64) (stop func()) {
 }
 
 func (p *peer) churnCollectionsOnce(rnd *rand.Rand) bool {
-	key := func(types ...string) string { return types[rnd.IntN(len(types))] + ":" + strconv.Itoa(rnd.IntN(120)) }
+	key := func(types ...string) string {
+		return types[rnd.IntN(len(types))] + ":" + strconv.Itoa(rnd.IntN(collectionKeys))
+	}
 	anyKey := func() string { return key("hash", "list", "set", "zset") }
 	num := func(n int) string { return strconv.Itoa(rnd.IntN(n)) }
 	hash := []string{"HSET", key("hash")}

@@ -60,12 +60,7 @@ func (h *logHandler) logfmt(mark byte, at, text string) string {
 	return fmt.Sprintf("pid=%d role=%s timestamp=\"%s\" level=%s message=\"%s\"\n", os.Getpid(), role, at, level, text)
 }
 
-// NewLog makes a logger with Redis' line format. The level follows loglevel while the node runs.
-func NewLog(out io.Writer, level *slog.LevelVar, role func() byte) *slog.Logger {
-	log, _ := newLog(out, level, role)
-	return log
-}
-
+// newLog makes a logger with Redis' line format. The level follows loglevel while the node runs.
 func newLog(out io.Writer, level *slog.LevelVar, role func() byte) (*slog.Logger, *logFormat) {
 	h := &logHandler{mu: &sync.Mutex{}, out: out, level: level, role: role, format: &logFormat{}}
 	return slog.New(h), h.format

@@ -1,9 +1,6 @@
 package listpack
 
-import (
-	"math/bits"
-	"slices"
-)
+import "math/bits"
 
 // Randomness is had from a function that gives 64 random bits at each call. Where each is more than 1, the entries come in groups of so many (2: fields
 // and values), and the first ones of groups are picked.
@@ -21,28 +18,6 @@ func Random(lp []byte, each int, rnd func() uint64) int {
 		return None
 	}
 	return Seek(lp, below(n, rnd)*each)
-}
-
-// RandomMany fills picks with the positions of random entries, in random order; one may be there several times. Without entries they are None. It allocates
-// and sorts as many numbers.
-func RandomMany(lp []byte, picks []int, each int, rnd func() uint64) {
-	n := Count(lp) / each
-	if n == 0 {
-		clear(picks)
-		return
-	}
-	type pick struct{ index, slot int }
-	sorted := make([]pick, len(picks))
-	for i := range sorted {
-		sorted[i] = pick{below(n, rnd), i}
-	}
-	slices.SortFunc(sorted, func(a, b pick) int { return a.index - b.index })
-	at, index := First(lp), 0
-	for _, p := range sorted {
-		at = Skip(lp, at, (p.index-index)*each)
-		index = p.index
-		picks[p.slot] = at
-	}
 }
 
 // RandomUnique appends to dst the positions of count different random entries, ascending, or of all when there are not so many. Every choice has the same chance.
