@@ -445,7 +445,7 @@ func TestScanOptions(t *testing.T) {
 		{"SCAN 0 COUNT 0", "-ERR syntax error", nil},
 		{"SCAN 0 COUNT x", "-ERR value is not an integer or out of range", nil},
 		{"SCAN 0 COUNT", "-ERR syntax error", nil},
-		{"SCAN 0 NOVALUES", "-ERR syntax error", nil},
+		{"SCAN 0 NOVALUES", "-ERR NOVALUES option can only be used in HSCAN", nil},
 	})
 }
 

@@ -125,7 +125,7 @@ func TestConfigError(t *testing.T) {
 	if err := p.cmd.Run(); err == nil {
 		t.Error("it starts")
 	}
-	const want = ") ***\nReading the configuration file, at line 3\n>>> 'maxclients x'\nargument couldn't be parsed into an integer\n"
+	want := ") ***\nReading the configuration file, at line 3 of " + file + "\n>>> 'maxclients x'\nargument couldn't be parsed into an integer\n"
 	if got := p.text(); !strings.HasPrefix(got, "\n*** FATAL CONFIG FILE ERROR (Version ") || !strings.HasSuffix(got, want) {
 		t.Errorf("%s", got)
 	}
