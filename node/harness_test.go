@@ -21,9 +21,9 @@ import (
 // patience is how long a test waits for what must come; none passes by waiting it out, so it is long: the machine may have much else to do. The guarded arena is slow.
 var patience = func() time.Duration {
 	if invariant.Enabled {
-		return 3 * time.Minute
+		return 5 * time.Minute
 	}
-	return time.Minute
+	return 3 * time.Minute
 }()
 
 // testNode is a node that runs in the test's process.
