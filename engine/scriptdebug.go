@@ -97,6 +97,7 @@ func (e *Engine) debugScript(ctx context.Context, cl *Client, args [][]byte, s *
 	}
 	s.debugger = script.NewDebugger(args[1], s, patience)
 	cl.session = s
+	cl.Out.Buf = cl.Out.Buf[:0] // it was sent before the connection left its loop
 	cl.Publish(e.Clock.Now().UnixMilli(), 0, 0)
 	e.scriptLog(script.LogNotice, "Lua debugging session of client "+cl.addr()+" started")
 	x := e.NewExecutor()

@@ -68,6 +68,21 @@ func TestScriptDebugRefused(t *testing.T) {
 	p.closed()
 }
 
+// TestScriptDebugPipeline: what was sent before and after EVAL at once is answered, and obeyed, once.
+func TestScriptDebugPipeline(t *testing.T) {
+	backends(t, func(t *testing.T, m mode) {
+		p := m.dial(m.start(t))
+		p.want("SCRIPT DEBUG SYNC", "OK")
+		p.send("PING\r\n" + string(resp.AppendCommandStrings(resp.AppendCommandStrings(nil, "EVAL", "return 1", "0"), "c")))
+		for _, want := range []string{"PONG", "[* Stopped at 1, stop reason = step over -> 1   return 1]", "[<endsession>]", "1"} {
+			if got := p.reply(); got != want {
+				t.Errorf("%s, want %s", got, want)
+			}
+		}
+		p.closed()
+	})
+}
+
 // TestScriptDebugEnds: a session ends when its client goes, when its script is killed, and when the node ends; others go on then.
 func TestScriptDebugEnds(t *testing.T) {
 	backends(t, func(t *testing.T, m mode) {
