@@ -113,8 +113,7 @@ func geoaddRun(c *spec.Call) {
 			return
 		}
 		score := geoScore(p)
-		a.scores = append(a.scores, float64(score))
-		a.pairs = append(a.pairs, strconv.AppendUint(nil, score, 10), places[2])
+		a.put(strconv.AppendUint(nil, score, 10), places[2], float64(score))
 	}
 	if a.run(c) {
 		as := append([][]byte{wordZAdd}, c.Args[1:i]...)

@@ -106,11 +106,23 @@ func list(c *spec.Call, k *spec.KeyRef, ent keyspace.Entry) (*collection.List, b
 // listToRead and listToWrite are list for the call's first key.
 func listToRead(c *spec.Call) (*collection.List, bool) {
 	l := new(collection.List)
-	return l, openList(c, l, c.Key(0), c.Engine.Read(c.Key(0)))
+	return l, openFirstList(c, l, false)
 }
 func listToWrite(c *spec.Call) (*collection.List, bool) {
 	l := new(collection.List)
-	return l, openList(c, l, c.Key(0), c.Engine.Write(c.Key(0)))
+	return l, openFirstList(c, l, true)
+}
+
+func openFirstList(c *spec.Call, l *collection.List, write bool) bool {
+	return openList(c, l, c.Key(0), firstEntry(c, write))
+}
+
+// firstEntry is what is found under the call's first key, to be read or to be written.
+func firstEntry(c *spec.Call, write bool) keyspace.Entry {
+	if write {
+		return c.Engine.Write(c.Key(0))
+	}
+	return c.Engine.Read(c.Key(0))
 }
 
 // openList opens a handle; false after it has answered WRONGTYPE.

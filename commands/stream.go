@@ -81,12 +81,16 @@ func stream(c *spec.Call, k *spec.KeyRef, ent keyspace.Entry) (*collection.Strea
 // streamToRead and streamToWrite are stream for the call's first key.
 func streamToRead(c *spec.Call) (*collection.Stream, bool) {
 	s := new(collection.Stream)
-	return s, openStream(c, s, c.Key(0), c.Engine.Read(c.Key(0)))
+	return s, openFirstStream(c, s, false)
 }
 
 func streamToWrite(c *spec.Call) (*collection.Stream, bool) {
 	s := new(collection.Stream)
-	return s, openStream(c, s, c.Key(0), c.Engine.Write(c.Key(0)))
+	return s, openFirstStream(c, s, true)
+}
+
+func openFirstStream(c *spec.Call, s *collection.Stream, write bool) bool {
+	return openStream(c, s, c.Key(0), firstEntry(c, write))
 }
 
 // openStream opens a handle; false after it has answered WRONGTYPE.

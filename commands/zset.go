@@ -100,9 +100,9 @@ func zsetChanged(c *spec.Call, k *spec.KeyRef, z *collection.ZSet, event string,
 type addition struct {
 	nx, xx, gt, lt, ch, incr bool
 
-	pairs  [][]byte
-	scores []float64
-	few    [4]float64 // what scores is in, if there are no more
+	pairs [][]byte
+	few   [4]float64 // the first scores
+	more  []float64  // the others
 
 	added, updated int
 	last           float64 // the last member's score
@@ -129,19 +129,38 @@ func (a *addition) parse(c *spec.Call) bool {
 		c.Out.Error("ERR INCR option supports a single increment-element pair")
 		return false
 	}
-	if n := len(a.pairs) / 2; n <= len(a.few) {
-		a.scores = a.few[:n]
-	} else {
-		a.scores = make([]float64, n)
+	if n := a.members(); n > len(a.few) {
+		a.more = make([]float64, n-len(a.few))
 	}
-	for i := range a.scores {
+	for i := range a.members() {
 		var ok bool
-		if a.scores[i], ok = resp.ParseFloat(a.pairs[2*i]); !ok {
+		if *a.score(i), ok = resp.ParseFloat(a.pairs[2*i]); !ok {
 			c.Out.Error(spec.ErrNotFloat)
 			return false
 		}
 	}
 	return true
+}
+
+// members is how many members are given.
+func (a *addition) members() int { return len(a.pairs) / 2 }
+
+// put adds a member to those that are given, and its score, also as text.
+func (a *addition) put(text, member []byte, score float64) {
+	if i := a.members(); i < len(a.few) {
+		a.few[i] = score
+	} else {
+		a.more = append(a.more, score)
+	}
+	a.pairs = append(a.pairs, text, member)
+}
+
+// score is where the score of a member is.
+func (a *addition) score(i int) *float64 {
+	if i < len(a.few) {
+		return &a.few[i]
+	}
+	return &a.more[i-len(a.few)]
 }
 
 // option reads one option; false if it is none.
@@ -200,13 +219,13 @@ func (a *addition) run(c *spec.Call) bool {
 	}
 	if z.Len() > 0 || !a.xx {
 		longest := 0
-		for i := range a.scores {
+		for i := range a.members() {
 			longest = max(longest, len(a.pairs[2*i+1]))
 		}
-		z.Fits(len(a.scores), longest)
+		z.Fits(a.members(), longest)
 	}
-	for i, score := range a.scores {
-		if !a.add(&z, a.pairs[2*i+1], score) {
+	for i := range a.members() {
+		if !a.add(&z, a.pairs[2*i+1], *a.score(i)) {
 			c.Out.Error("ERR resulting score is not a number (NaN)")
 			return false
 		}

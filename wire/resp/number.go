@@ -35,6 +35,9 @@ func ParseInt(b []byte) (int64, bool) {
 // ParseFloat reads a double as Redis' string2d does, that is, as C's strtod: decimal or hexadecimal (0x1.8p3), with a
 // sign, "inf" and "infinity" in any case. Blanks, anything left over, "nan", and what overflows or underflows to zero are refused.
 func ParseFloat(b []byte) (float64, bool) {
+	if n, ok := ParseInt(b); ok {
+		return float64(n), true // rounded as the text would be: to the nearest, halves to even
+	}
 	kind := floatForm(b)
 	if kind == formNone {
 		return 0, false
