@@ -81,7 +81,15 @@ func (w *twin) packed() {
 	}
 	n := model{val: val, enc: value.ListPack, at: NoExpiry, lru: uint32(w.now), typ: value.Hash}
 	w.at(db, key, func(d *DB, h uint64) {
-		if e := d.Find(h, []byte(key)); had && m.enc == value.ListPack && w.rnd.IntN(4) > 0 {
+		e, there := d.Find(h, []byte(key)), had && m.enc == value.ListPack
+		if there && w.rnd.IntN(2) == 0 {
+			// Half of the time with less room than is needed then.
+			if b := d.EditPacked(e, h, w.rnd.IntN(2)*max(len(val)-len(m.val), 0)); b != nil {
+				d.EditedPacked(e, h, value.ListPack, append(b[:0], val...))
+				return
+			}
+		}
+		if there && w.rnd.IntN(4) > 0 {
 			d.ReplacePacked(e, h, value.ListPack, []byte(val))
 		} else {
 			d.SetPacked(h, []byte(key), value.Hash, value.ListPack, []byte(val), KeepTTL)
