@@ -177,7 +177,7 @@ func (s *snapshot) shard(ctx context.Context, i int) error {
 // advance takes a piece of a shard's part. While that is in the middle of a long value, what crowds behind it is spilled; what was spilled is written when the value is.
 func (s *snapshot) advance(ctx context.Context, i int, take func(held int)) error {
 	own, held := 0, s.walk.Needs(i)
-	err := s.step(ctx, &s.main, held, func() { take(held); own = s.walk.Within(i) })
+	err := s.step(ctx, &s.main, held, func() { take(held); own = s.walk.Within(i, held) })
 	switch {
 	case err != nil:
 		return err

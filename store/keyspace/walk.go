@@ -184,8 +184,13 @@ func (w *Walk) Pending(shard int) int {
 	return n
 }
 
-// Within is how many of those are of the value that Step or Drain is in the middle of; 0 if there is none. Under the lock that Needs names.
-func (w *Walk) Within(shard int) int { return w.shards[shard].lanes[mainLane].waiting() }
+// Within is how many of those are of the value that Step or Drain is in the middle of; 0 if there is none, or if it is not in the shard that is held.
+func (w *Walk) Within(shard, held int) int {
+	if ws := &w.shards[shard]; ws.needs(mainLane) == held {
+		return ws.lanes[mainLane].waiting()
+	}
+	return 0
+}
 
 // Needs is the shard whose lock Step, Drain and CloseShard need to go on with a shard's part: mostly that shard. The answer may be out of date by the time
 // that the lock is taken; they notice, do nothing, and it is to be asked again. It needs no lock itself.
