@@ -9,8 +9,9 @@ FUZZTIME ?= 30s
 # For `make up` and `make bench`: arguments handed on.
 ARGS ?=
 
-# How many random commands `make differential` compares.
+# How many random commands `make differential` compares, and with which server if not the installed redis-server.
 N ?= 1000000
+SERVER ?=
 
 # Everything but what needs binaries or takes long.
 UNIT = $(shell $(GO) list ./... | grep -v '/larder/test/') ./test/bench ./test/differential
@@ -74,8 +75,8 @@ test-faults: build ## long: kill -9 and SIGSTOP of primaries under load, hundred
 	LARDER_BIN=$(CURDIR)/bin $(GO) test -count=1 -p 1 -timeout 6h -v ./test/faults/... -args -out $(CURDIR)/bench/FAULTS.md $(ARGS)
 
 .PHONY: differential
-differential: ## N (1000000) random commands, made from the declarations, on larder and redis-server (ARGS="-seed 7")
-	$(GO) test -count=1 -timeout 6h -v ./test/differential -args -commands $(N) $(ARGS)
+differential: ## N (1000000) random commands, made from the declarations, on larder and redis-server (ARGS="-seed 7", SERVER=PATH)
+	REDIS_SERVER="$(SERVER)" $(GO) test -count=1 -timeout 6h -v ./test/differential -args -commands $(N) $(ARGS)
 
 .PHONY: bench
 bench: build ## larder beside redis-server in one run, judged by the project's marks (ARGS="-quick", "-valkey PATH", ...)

@@ -92,7 +92,7 @@ func (d *digest) pair(a, b []byte) {
 }
 
 // scoreText is a score as it is mixed in, whichever way it is kept.
-func scoreText(score float64) []byte { return resp.AppendDouble(nil, score) }
+func scoreText(score float64) []byte { return resp.AppendShortest(nil, score) }
 
 // packedScore is a packed score's text in that form.
 func packedScore(text []byte) []byte {

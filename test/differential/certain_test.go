@@ -96,6 +96,9 @@ func (g *generator) agreed(args []string, cmd *spec.Command) []string {
 		if cmd.Group == spec.SortedSet { // of a skiplist they count a negative offset from the other end
 			args = offsetAboveZero(args)
 		}
+		if cmd.Name == "bitfield" && *told { // a string that only grew is propagated here only (docs/compat.md)
+			args = without(args, "FAIL")
+		}
 		if cmd.Name == "setname" { // they look at what is before a NUL
 			for i := range args {
 				args[i] = strings.ReplaceAll(args[i], "\x00", "x")

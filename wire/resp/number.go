@@ -174,6 +174,14 @@ func AppendDouble(dst []byte, f float64) []byte {
 	return appendShortest(dst, f)
 }
 
+// AppendShortest is AppendDouble without integers in full: 100000000 is 1e+8. Valkey's fingerprints (DEBUG DIGEST) are of that.
+func AppendShortest(dst []byte, f float64) []byte {
+	if f == 0 || math.IsNaN(f) || math.IsInf(f, 0) {
+		return AppendDouble(dst, f)
+	}
+	return appendShortest(dst, f)
+}
+
 // appendShortest writes the shortest digits in the layout of fpconv, the library that Redis formats with.
 func appendShortest(dst []byte, f float64) []byte {
 	var text [32]byte
