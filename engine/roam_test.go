@@ -1,12 +1,15 @@
 package engine_test
 
 import (
+	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
 	"github.com/larder-cache/larder/engine/enginetest"
+	"github.com/larder-cache/larder/store/keyspace"
 )
 
 // TestSortAmongWriters: SORTs that reach keys of all shards, alone, in a transaction, in a script and storing, beside MSETs and scripts that write
@@ -107,4 +110,42 @@ func TestSortStoreWakes(t *testing.T) {
 	if got := strings.Join(s.Journal()[4:], "; "); got != "SORT l BY w* GET w* GET # STORE d3; LPOP d3 6" {
 		t.Errorf("journal: %s", got)
 	}
+}
+
+// TestScriptServesWaiters: scripts push what others wait for, and serve them, while the shards that this takes besides their own are hardly ever free.
+func TestScriptServesWaiters(t *testing.T) {
+	s := raceServer(t)
+	rounds, done := many(300), make(chan struct{})
+	var crowd sync.WaitGroup
+	for _, key := range []string{"src", "dst"} {
+		shard := s.Engine.Space.ShardOf(s.Engine.Space.Hash([]byte(key)))
+		for range 2 {
+			crowd.Add(1)
+			go func() {
+				defer crowd.Done()
+				for {
+					select {
+					case <-done:
+						return
+					default:
+						s.Engine.WithShard(shard, func(*keyspace.Shard) { runtime.Gosched() })
+					}
+				}
+			}()
+		}
+	}
+	mover, pusher := newMailLoop(s), newLoop(s)
+	together(func() {
+		for i := range rounds {
+			if got := lastBulk(mover.wait("BLMOVE", "src", "dst", "LEFT", "RIGHT", "0")); got != strconv.Itoa(i) {
+				t.Errorf("%q after %d", got, i)
+			}
+		}
+	}, func() {
+		for i := range rounds {
+			pusher.run("EVAL", "return redis.call('rpush', KEYS[1], ARGV[1])", "1", "src", strconv.Itoa(i))
+		}
+	})
+	close(done)
+	crowd.Wait()
 }
