@@ -7,6 +7,7 @@ import (
 
 	lua "github.com/yuin/gopher-lua"
 
+	"github.com/larder-cache/larder/base/limits"
 	"github.com/larder-cache/larder/wire/resp"
 )
 
@@ -174,7 +175,7 @@ func command(a args, raise bool) int {
 	a.vm.debug.called(words)
 	reply := a.vm.host.Call(words)
 	a.vm.debug.answered(reply)
-	a.vm.charge(a.L, len(reply))
+	a.vm.charge(a.L, min(len(reply), limits.MaxScriptStringBytes)) // it may hold many strings, or the longest there is
 	v := a.vm.reply(reply)
 	if t, ok := v.(*lua.LTable); ok && len(reply) > 0 && reply[0] == '-' {
 		return a.giveError(t, raise)

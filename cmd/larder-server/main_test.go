@@ -301,3 +301,16 @@ func TestConfigFileAndStdin(t *testing.T) {
 		t.Errorf("%v: maxmemory %q, save %q\n%s", err, got["maxmemory"], got["save"], p.text())
 	}
 }
+
+// TestLongestStringInScript: a script may read a string of proto-max-bulk-len.
+func TestLongestStringInScript(t *testing.T) {
+	p := start(t, "--save", "")
+	c := redis.NewClient(&redis.Options{Addr: fmt.Sprintf("127.0.0.1:%d", p.port), ReadTimeout: -1, MaxRetries: -1})
+	defer c.Close()
+	if err := c.SetRange(t.Context(), "k", 512<<20-1, "x").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := c.Eval(t.Context(), "return #redis.call('get', KEYS[1])", []string{"k"}).Int(); n != 512<<20 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+}
