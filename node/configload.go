@@ -243,7 +243,7 @@ func (c *Config) special(name string, words []string, where, line string) error 
 	case name == "sentinel":
 		err = errors.New("sentinel directive while not in sentinel mode")
 	default:
-		err = errors.New("Bad directive or wrong number of arguments")
+		err = redisText("Bad directive or wrong number of arguments")
 	}
 	if err != nil {
 		return &ConfigError{where, line, err.Error()}

@@ -1,7 +1,6 @@
 package spec
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -128,17 +127,23 @@ func (c *Command) check() error {
 	return nil
 }
 
+// renameError is what is wrong with a rename-command, in Redis' words.
+type renameError string
+
+// Error implements error.
+func (e renameError) Error() string { return string(e) }
+
 // Rename makes a command findable under another name only, or, if that is "", not at all; its subcommands go with it. In
 // statistics and access rules it keeps its own name. It is for rename-command, before the table is used.
 func (t *Table) Rename(from, to string) error {
 	from, to = strings.ToLower(from), strings.ToLower(to)
 	c := t.byName[from]
 	if c == nil {
-		return errors.New("No such command in rename-command")
+		return renameError("No such command in rename-command")
 	}
 	delete(t.byName, from)
 	if t.byName[to] != nil {
-		return errors.New("Target command name already exists")
+		return renameError("Target command name already exists")
 	}
 	if to != "" {
 		t.byName[to] = c
