@@ -98,10 +98,11 @@ func (n *Node) accept(nc net.Conn, ln *listener) {
 	}
 	if n.shared.open.Add(1) > n.cfg.get("maxclients").int() {
 		n.shared.open.Add(-1)
-		if !ln.tls.Load() { // behind TLS nobody could read it
-			io.WriteString(nc, "-ERR max number of clients reached\r\n") //nolint:errcheck // a courtesy
+		msg := "-ERR max number of clients reached\r\n"
+		if ln.tls.Load() {
+			msg = "" // nobody could read it
 		}
-		n.reject(nc, "")
+		n.reject(nc, msg)
 		return
 	}
 	n.keepAlive(nc)
