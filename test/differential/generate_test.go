@@ -261,6 +261,9 @@ func (g *generator) arg(args []string, cmd *spec.Command, a *spec.Arg) []string 
 		case spec.TypePureToken:
 		case spec.TypeOneOf:
 			some := slices.DeleteFunc(slices.Clone(a.Sub), func(a spec.Arg) bool { return g.undrawn(cmd, &a) })
+			if len(some) == 0 { // its documentation names none of them
+				some = a.Sub
+			}
 			args = g.arg(args, cmd, &some[g.IntN(len(some))])
 		case spec.TypeBlock:
 			for i := range a.Sub {
