@@ -309,15 +309,21 @@ func (l *epollLoop) open(c *epollConn, admin bool) {
 	}
 }
 
-// trim looks at the buffers of some of the connections: all of them in about a second.
+// trim looks at the buffers of some of the connections, and whether they are to be read ahead: all of them in about a second.
 func (l *epollLoop) trim() {
 	now, n := l.shared.engine.Clock.Now().UnixMilli(), trimAtLeast+len(l.conns)/int(time.Second/trimEvery)
 	for _, c := range l.conns {
 		if n--; n < 0 {
 			return
 		}
-		if !c.inScript && c.trim(now) {
+		if c.inScript {
+			continue
+		}
+		if c.trim(now) {
 			c.account(l.shared.stats)
+		}
+		if c.mayReadAhead() {
+			c.ask(unix.EPOLLOUT | unix.EPOLLIN)
 		}
 	}
 }
@@ -330,6 +336,10 @@ func (c *epollConn) readable() {
 	}
 	if c.queued {
 		return // enough is there for now
+	}
+	if c.full() {
+		c.readAhead()
+		return
 	}
 	l := c.loop
 	if c.tls != nil {
@@ -383,7 +393,49 @@ func (c *epollConn) grow(exact bool) {
 	}
 	bigger := make([]byte, len(c.in), len(c.in)+want)
 	copy(bigger, c.in)
-	c.in = bigger
+	c.grown(bigger)
+}
+
+// mayReadAhead reports whether the connection's socket is full, and nothing is read from it. A client that has written for so long without reading may not come to that before all
+// is written: then it and the server would wait for each other for ever.
+func (c *epollConn) mayReadAhead() bool {
+	return c.mask == unix.EPOLLOUT && c.full() && c.mayRun() && c.cl.Authenticated() && (c.tls == nil || !c.tls.eof)
+}
+
+// readAhead takes what the client has sent while its socket is full. The commands run once it reads.
+func (c *epollConn) readAhead() {
+	into := c.loop.buf
+	if c.tls != nil {
+		into = c.loop.tlsRead()
+	}
+	n, errno := rawRecv(c.fd, into)
+	switch {
+	case errno == unix.EAGAIN || errno == unix.EINTR:
+		return
+	case errno != 0:
+		c.end()
+		return
+	case n <= 0: // it sends no more, and may read yet
+		c.ask(unix.EPOLLOUT)
+		return
+	}
+	c.loop.shared.stats.bytesIn.Add(int64(n))
+	c.loop.shared.stats.reads.Add(1)
+	had, data := len(c.in), into[:n]
+	if c.tls == nil {
+		c.grown(append(c.in, data...))
+	} else {
+		plain, err := c.tls.decipher(c.in, data)
+		if c.grown(plain); err != nil {
+			c.ask(unix.EPOLLOUT) // its end, which is seen to once it has its replies
+		}
+	}
+	c.read += int64(len(c.in) - had)
+	if c.over(c.loop.shared, c.unsent()) {
+		c.cut()
+		return
+	}
+	c.account(c.loop.shared.stats)
 }
 
 const firstBigStep = 1 << 20
@@ -436,7 +488,7 @@ func (c *epollConn) run(data []byte) {
 	l.answer(c)
 }
 
-// flush writes what there is to write. While the socket is full the connection's commands wait.
+// flush writes what there is to write. While the socket is full the connection's commands wait; what it sends is read ahead after a while (readAhead).
 func (c *epollConn) flush() {
 	if c.tls != nil {
 		c.flushTLS()

@@ -11,7 +11,7 @@ import (
 	"github.com/larder-cache/larder/engine"
 )
 
-// portableLoops serve a connection with two goroutines, for systems without epoll. Connections are spread over executors; the
+// portableLoops serve a connection with three goroutines, for systems without epoll. Connections are spread over executors; the
 // goroutines of those that share one take turns.
 type portableLoops struct {
 	all  []*portableLoop
@@ -40,6 +40,15 @@ type portableConn struct {
 	wake          chan struct{}
 	own           atomic.Pointer[net.Conn]
 	tidying       atomic.Bool // a message to tidy is in box
+
+	reads chan []byte // what reader has read
+	taken chan bool   // its answer: whether to read on
+	owed  bool        // reader waits for that; serve's
+	eof   bool        // it has ended; serve's
+	more  bool        // something was read while answers were written; serve's
+
+	writes chan []byte // what writer is to write
+	sent   chan error  // its answer
 }
 
 func newPortableLoops(n int, sh *shared) loops {
@@ -110,47 +119,56 @@ func (ls *portableLoops) close() {
 	ls.done.Wait()
 }
 
-// serve reads in one goroutine and runs in another, so that messages get through while nothing is to be read.
+// serve runs commands; others read and write, so that messages get through while nothing is to be read, and reading goes on while the socket is full.
 func (c *portableConn) serve() {
-	reads, taken := make(chan []byte), make(chan bool)
-	go c.reader(reads, taken)
-	gone, held := false, false // held: the reader is kept from reading on
-	for !gone {
-		if held && c.mayRun() {
-			held = false
-			taken <- true
+	c.reads, c.taken, c.writes, c.sent = make(chan []byte), make(chan bool), make(chan []byte), make(chan error)
+	go c.reader()
+	go c.writer()
+	for gone := false; !gone; gone = gone || c.eof {
+		// While its commands wait, a connection is read on for a while, as that is how its end is noticed.
+		if c.mayRun() || len(c.in) < maxReadAhead {
+			c.readOn(true)
 		}
 		select {
-		case data, ok := <-reads:
-			gone = !ok || !c.turn(func() { c.in = append(c.in, data...); c.read += int64(len(data)) })
-			// While its commands wait, a connection is read on for a while, as that is how its end is noticed.
-			if held = ok && !gone && !c.mayRun() && len(c.in) >= maxReadAhead; ok && !held {
-				taken <- !gone
-			}
+		case data, ok := <-c.reads:
+			c.owed, c.eof = ok, !ok
+			gone = !ok || !c.turn(func() { c.took(data) })
 		case <-c.wake:
 			gone = !c.turn(c.mail)
 		}
 	}
-	if held {
-		taken <- false
+	c.readOn(false)
+	c.finish()
+}
+
+// readOn answers the reader, if it waits for that.
+func (c *portableConn) readOn(on bool) {
+	if c.owed {
+		c.owed = false
+		c.taken <- on
 	}
-	c.finish(reads, taken)
+}
+
+// took keeps what was read. The loop is held.
+func (c *portableConn) took(data []byte) {
+	c.grown(append(c.in, data...))
+	c.read += int64(len(data))
 }
 
 // maxReadAhead is how much is read from a connection whose commands wait.
 const maxReadAhead = 1 << 20
 
 // reader gives what it reads to serve, one buffer at a time, until the socket ends or serve says stop.
-func (c *portableConn) reader(reads chan<- []byte, taken <-chan bool) {
-	defer close(reads)
+func (c *portableConn) reader() {
+	defer close(c.reads)
 	buf := make([]byte, limits.ReadChunkBytes)
 	for {
 		n, err := c.nc.Read(buf)
 		if n > 0 {
 			c.loop.shared.stats.bytesIn.Add(int64(n))
 			c.loop.shared.stats.reads.Add(1)
-			reads <- buf[:n]
-			if !<-taken {
+			c.reads <- buf[:n]
+			if !<-c.taken {
 				return
 			}
 		}
@@ -169,6 +187,7 @@ func (c *portableConn) turn(fn func()) bool {
 		if first {
 			fn()
 		}
+		c.more = false
 		result, lim := turnWait, l.shared.limits.Load()
 		if c.mayRun() && !c.cl.Killed() {
 			var done int
@@ -190,7 +209,7 @@ func (c *portableConn) turn(fn func()) bool {
 		if !c.write(out) || c.detach || c.closing || c.cl.Killed() {
 			return false
 		}
-		if result != turnMore {
+		if result != turnMore && !c.more {
 			return true
 		}
 	}
@@ -200,7 +219,7 @@ func (c *portableConn) turn(fn func()) bool {
 func (c *portableConn) write(out []byte) bool {
 	if len(out) > 0 {
 		c.cl.PublishUnsent(int64(len(out))) // by which the soft limit sees a client that does not read
-		if _, err := c.nc.Write(out); err != nil {
+		if !c.send(out) {
 			return false
 		}
 		c.loop.shared.stats.bytesOut.Add(int64(len(out)))
@@ -212,6 +231,57 @@ func (c *portableConn) write(out []byte) bool {
 	return true
 }
 
+// send writes to the socket. A client that has written for long without reading may not come to that before all is written: so what it sends is read meanwhile, as otherwise it and
+// the server would wait for each other for ever.
+func (c *portableConn) send(out []byte) bool {
+	c.writes <- out
+	reads := c.reads
+	if c.eof || !c.cl.Authenticated() {
+		reads = nil
+	}
+	for {
+		if reads != nil {
+			c.readOn(true)
+		}
+		select {
+		case err := <-c.sent:
+			return err == nil
+		case data, more := <-reads:
+			if c.owed, c.eof = more, !more; !more {
+				reads = nil // it sends no more, and may read yet
+			} else if !c.ahead(data) {
+				c.hangUp()
+				<-c.sent
+				return false
+			}
+		}
+	}
+}
+
+// writer writes what serve gives it to the socket, one after another.
+func (c *portableConn) writer() {
+	for out := range c.writes {
+		_, err := c.nc.Write(out)
+		c.sent <- err
+	}
+}
+
+// ahead keeps what was read while the socket is full; false: it is too much.
+func (c *portableConn) ahead(data []byte) bool {
+	l := c.loop
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c.took(data)
+	c.more = true
+	unsent := len(c.cl.Out.Buf)
+	if c.over(l.shared, unsent) {
+		l.shared.overLimit(c.cl, unsent)
+		return false
+	}
+	c.account(l.shared.stats)
+	return true
+}
+
 func (c *portableConn) mail() {
 	for _, fn := range c.box.take(nil) {
 		fn()
@@ -219,15 +289,16 @@ func (c *portableConn) mail() {
 }
 
 // finish ends the reader, and then the connection, or hands the socket over.
-func (c *portableConn) finish(reads <-chan []byte, taken chan<- bool) {
+func (c *portableConn) finish() {
+	close(c.writes)
 	c.box.close()
 	c.owner.mu.Lock()
 	delete(c.owner.conns, c)
 	c.owner.mu.Unlock()
 	c.nc.SetReadDeadline(time.Unix(1, 0)) // the reader may be in a Read
-	for data := range reads {
+	for data := range c.reads {
 		c.in = append(c.in, data...)
-		taken <- false
+		c.taken <- false
 	}
 	l := c.loop
 	c.release(l.shared.stats)

@@ -21,6 +21,7 @@ type session struct {
 
 	tls *tlsSide // nil without TLS
 
+	front   int   // bytes of commands that have run, before in: they go with its buffer
 	read    int64 // bytes since the last publish
 	counted int64 // bytes of buffers that are in connStats
 	spare   int64 // of them those of an empty output buffer that grew for what was pushed
@@ -120,8 +121,19 @@ func (s *session) wait(o engine.Outcome) bool {
 	return true
 }
 
-// keep stores what was not run. A buffer that is empty is left for the next command, unless it is big: trim looks after it.
+// keep stores what was not run, the end of in or of the loop's buffer. A buffer that is empty is left for the next command, unless it is big: trim looks after it.
+// Much that is left stays where it is: it may come to some turns' worth of commands, and each would have to move the others.
 func (s *session) keep(rest []byte) {
+	if len(s.in) > 0 && len(rest) > limits.KeptQueryBytes {
+		s.front += len(s.in) - len(rest)
+		s.in = rest
+		return
+	}
+	if s.front > 0 {
+		clear(s.args[:cap(s.args)]) // which were in it
+		s.in, s.front = append(make([]byte, 0, max(len(rest), limits.MinQueryBytes)), rest...), 0
+		return
+	}
 	switch {
 	case len(rest) > 0 && cap(s.in) == 0:
 		s.in = append(make([]byte, 0, max(len(rest), limits.MinQueryBytes)), rest...)
@@ -133,6 +145,14 @@ func (s *session) keep(rest []byte) {
 	default:
 		s.in = s.in[:0]
 	}
+}
+
+// grown sets in to what was appended to it, which may be a bigger buffer.
+func (s *session) grown(in []byte) {
+	if cap(in) > cap(s.in) {
+		s.front = 0
+	}
+	s.in = in
 }
 
 // trim gives back what the input buffer has more than it needs: of one that was in use lately all but a small one, of one whose
@@ -151,7 +171,7 @@ func (s *session) trim(nowMs int64) bool {
 	if cap(s.in) <= want+want/8 || len(s.in) > 0 && !idle {
 		return free
 	}
-	if want == 0 {
+	if s.front = 0; want == 0 {
 		s.in = nil
 	} else {
 		s.in = append(make([]byte, 0, want), s.in...)
@@ -193,8 +213,8 @@ const keptOutput = 16 << 10
 // account keeps count of the buffers' memory, the node's and the client's.
 func (s *session) account(st *connStats) {
 	read, arguments := s.parser.Begun()
-	s.cl.Account(int64(len(s.in)-min(read, len(s.in))), int64(arguments), int64(cap(s.in)), int64(cap(s.cl.Out.Buf)))
-	n, spare := int64(cap(s.in)+cap(s.cl.Out.Buf)), s.cl.SpareForPushes()
+	s.cl.Account(int64(len(s.in)-min(read, len(s.in))), int64(arguments), int64(s.front+cap(s.in)), int64(cap(s.cl.Out.Buf)))
+	n, spare := int64(s.front+cap(s.in)+cap(s.cl.Out.Buf)), s.cl.SpareForPushes()
 	if s.tls != nil {
 		n += s.tls.memory()
 	}

@@ -17,14 +17,20 @@ type tlsBuffers struct {
 
 // readTLS takes what the socket has, deciphers it and runs it.
 func (c *epollConn) readTLS() {
-	b := &c.loop.tls
+	b := c.loop.tlsRead()
+	if n, ok := c.take(b); ok {
+		c.decipher(b[:n])
+	}
+}
+
+// tlsRead is what is read into from sockets with TLS.
+func (l *epollLoop) tlsRead() []byte {
+	b := &l.tls
 	if b.read == nil {
 		b.read = make([]byte, limits.ReadChunkBytes)
 		b.plain = make([]byte, 0, limits.ReadChunkBytes+limits.MaxTLSRecordBytes)
 	}
-	if n, ok := c.take(b.read); ok {
-		c.decipher(b.read[:n])
-	}
+	return b.read
 }
 
 // decipher runs what is in the records that have come.
@@ -42,7 +48,7 @@ func (c *epollConn) decipher(cipher []byte) {
 	case fresh:
 		l.tls.plain = data[:0]
 	default:
-		c.in = data
+		c.grown(data)
 	}
 	switch {
 	case len(data) > had && fresh:
