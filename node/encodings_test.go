@@ -32,7 +32,8 @@ func encodings(rnd *rand.Rand) (calls [][]string) {
 		{"EVAL", "for i = 1, 2000 do redis.call('sadd', 'set:many', i) redis.call('hset', 'hash:many', i, i) redis.call('zadd', 'zset:many', i / 3, i) redis.call('rpush', 'list:many', i) end", "0"},
 		{"SELECT", "0"},
 	}
-	return append(append(calls, collections(rnd)[:180]...), streams(rnd)...)
+	some := collections(rnd)
+	return append(append(calls, some[:min(len(some), 180)]...), streams(rnd)...)
 }
 
 // form is all that is compared of a key: what it is, how it is kept, until when, and its fingerprint.

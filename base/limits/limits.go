@@ -20,28 +20,18 @@ const (
 const (
 	// MaxBulkBytesDefault is proto-max-bulk-len: the longest argument, and so the longest string value.
 	MaxBulkBytesDefault = 512 * MiB
-	// MinBulkBytesConfig is the least that proto-max-bulk-len can be set to.
-	MinBulkBytesConfig = 1 * MiB
 	// MaxMultibulkArgs is how many arguments one request may announce.
 	MaxMultibulkArgs = 1024 * 1024
-	// MaxInlineBytes is the longest line: an inline command, or the header of a multibulk or bulk.
-	MaxInlineBytes = 64 * KiB
 	// MaxPreAuthMultibulkArgs and MaxPreAuthBulkBytes are the same two bounds for a client that has yet to authenticate.
 	MaxPreAuthMultibulkArgs = 10
 	MaxPreAuthBulkBytes     = 16 * KiB
 	// MaxPreAuthOutputBytes is how much unread output an unauthenticated client may have before it is cut
 	// (CVE-2025-21605).
 	MaxPreAuthOutputBytes = 64 * KiB
-	// MaxQueryBufferBytesDefault is client-query-buffer-limit: unread input and half-parsed arguments of one connection.
-	MaxQueryBufferBytesDefault = 1 * GiB
-	// MinQueryBufferBytesConfig is the least that client-query-buffer-limit can be set to.
-	MinQueryBufferBytesConfig = 1 * MiB
 	// ReadChunkBytes is how much one read takes from a socket at most.
 	ReadChunkBytes = 64 * KiB
 	// BigArgBytes is from where an argument is read into its own buffer instead of through the query buffer.
 	BigArgBytes = 32 * KiB
-	// MaxReplyDepth is how deeply arrays may nest in a reply that larder parses.
-	MaxReplyDepth = 32
 )
 
 // A node's event loops.
@@ -54,21 +44,12 @@ const (
 	// ShardsPerLoop and MaxShards size the keyspace: min(ShardsPerLoop × loops, MaxShards).
 	ShardsPerLoop = 4
 	MaxShards     = 256
-	// MaxClientsDefault is maxclients.
-	MaxClientsDefault = 10_000
 	// ReservedFiles is how many descriptors a node keeps for files, listeners and its own connections, beside maxclients.
 	ReservedFiles = 32
-	// ListenBacklogDefault is tcp-backlog, in connections.
-	ListenBacklogDefault = 511
 	// ResolveTimeout is how long the system may take to tell the address of a name in `bind`.
 	ResolveTimeout = 2 * time.Second
-	// MaxAcceptsPerTurn is how many connections a listener takes before its loop goes on to other work.
-	MaxAcceptsPerTurn = 256
-	// MaxMailboxMessages is how many messages wait for a loop before the sender has to wait.
-	MaxMailboxMessages = 64 * 1024
-	// MaxDatabasesConfig is the largest value of `databases`; DatabasesDefault its default.
+	// MaxDatabasesConfig is the largest value of `databases`.
 	MaxDatabasesConfig = 16_384
-	DatabasesDefault   = 16
 	// MaxConfigIncludes is how deep configuration files may include one another.
 	MaxConfigIncludes = 16
 	// MaxClientNameBytes is the longest name that CLIENT SETNAME and SETINFO take.
@@ -165,12 +146,6 @@ const (
 	MaxKeyIterations = 10_000_000
 )
 
-// Clusters and slots.
-const (
-	// Slots is the number of hash slots; fixed by the Redis Cluster specification.
-	Slots = 16_384
-)
-
 // The arena. A reference has ArenaRefBits bits and counts units of ArenaUnitBytes, and so reaches ArenaReachBytes.
 const (
 	ArenaRefBits    = 40
@@ -180,8 +155,6 @@ const (
 	ArenaReserveBytes = 1 * TiB
 	// MinArenaReserveBytes is the least that is tried, by halving, where the system refuses more.
 	MinArenaReserveBytes = 1 * GiB
-	// MinRunBytes is the smallest run of pages that a size class allocates.
-	MinRunBytes = 4 * KiB
 )
 
 // Keys and values.
@@ -229,23 +202,9 @@ const (
 
 // Snapshots and the journal.
 const (
-	// RingBytesDefault is repl-backlog-size: how much of the journal stays readable for replicas that come back.
-	RingBytesDefault = 1 * MiB
-	// MinRingBytesConfig and MaxRingBytesConfig are the range of repl-backlog-size.
-	MinRingBytesConfig = 16 * KiB
-	MaxRingBytesConfig = 64 * GiB
-	// MaxReplicaOutputBytesDefault is client-output-buffer-limit replica (hard): beyond, a replica is cut.
-	MaxReplicaOutputBytesDefault = 256 * MiB
 	// MaxHeldStreamBytes is how much a replica reads ahead of its primary's stream while a pause (CLIENT PAUSE) holds that back; more
 	// stays with the primary.
 	MaxHeldStreamBytes = 64 * MiB
-	// MaxReplicaOutputSoftBytesDefault over MaxReplicaOutputSoftFor cuts a replica, too.
-	MaxReplicaOutputSoftBytesDefault = 64 * MiB
-	MaxReplicaOutputSoftFor          = 60 * time.Second
-	// PreImageCopyBytes is up to which size an entry is copied whole before a write; of a bigger one, the one node
-	// (PreImageNodeBytes at most) that changes.
-	PreImageCopyBytes = 64 * KiB
-	PreImageNodeBytes = 8 * KiB
 	// MaxPreImageQueueBytes is how much may wait for a walker before writes are slowed down: each waits until there is less, or for SlowWriteWait.
 	MaxPreImageQueueBytes = 64 * MiB
 	// MinPreImageQueueBytes may wait however small the node is, and of a bigger one 1/PreImageQueueShare of its memory. A node that is
@@ -284,10 +243,8 @@ const (
 
 // Replication's times. Source: redis.conf of Redis 7.
 const (
-	ReplicaPingEveryDefault = 10 * time.Second
-	ReplicationTimeout      = 60 * time.Second
-	ReplicaAckEvery         = 1 * time.Second
-	ReplicaReconnectEvery   = 1 * time.Second
+	ReplicaAckEvery       = 1 * time.Second
+	ReplicaReconnectEvery = 1 * time.Second
 	// ReplicaHandshakeTimeout is how long a primary may take for each answer of the handshake.
 	ReplicaHandshakeTimeout = 5 * time.Second
 )
@@ -313,13 +270,8 @@ const (
 	MaxAPIHeaderBytes = 64 * KiB
 	// MaxAPIFormPairs is how many name=value pairs a Query request may hold.
 	MaxAPIFormPairs = 20_000
-	// MaxAPIListIndex is the largest N of a Query list's `.member.N`; MaxAPIListItems how many members a list may have.
-	MaxAPIListIndex = 10_000
-	MaxAPIListItems = 10_000
 	// MaxAPIDepth is how deeply structures may nest in a request.
 	MaxAPIDepth = 16
-	// MaxAPINameBytes is the longest parameter name of a Query request.
-	MaxAPINameBytes = 1 * KiB
 	// APIHeaderTimeout, APIBodyTimeout, APIReplyTimeout and APIIdleTimeout are the server's four patience limits.
 	APIHeaderTimeout = 10 * time.Second
 	APIBodyTimeout   = 30 * time.Second
@@ -331,8 +283,6 @@ const (
 	MaxClockSkew = 15 * time.Minute
 	// MaxPresignExpiry is the longest life of a presigned request. Source: AWS Signature Version 4.
 	MaxPresignExpiry = 7 * 24 * time.Hour
-	// MaxSignedHeaders is how many headers a signature may cover.
-	MaxSignedHeaders = 100
 )
 
 // Paging of the ElastiCache API (MaxRecords). Source: the API reference of each Describe operation.
@@ -353,9 +303,8 @@ const (
 	// MaxReplicationGroupIDRunes and MaxCacheClusterIDRunes are the longest identifiers.
 	MaxReplicationGroupIDRunes = 40
 	MaxCacheClusterIDRunes     = 50
-	// EventRetention is how far back DescribeEvents reaches; MaxEventsKept how many are stored at most.
+	// EventRetention is how far back DescribeEvents reaches.
 	EventRetention = 14 * 24 * time.Hour
-	MaxEventsKept  = 100_000
 )
 
 // The control plane's store. etcd refuses requests over 1.5 MiB.
@@ -376,15 +325,10 @@ const (
 const (
 	// AdminTimeout is how long a node may take to answer an administrative command.
 	AdminTimeout = 2 * time.Second
-	// ProbeEvery and ProbeFailures decide that a node which does not answer is dead: after ProbeFailures times ProbeEvery.
-	ProbeEvery    = 50 * time.Millisecond
-	ProbeFailures = 4
 	// NodeStartTimeout is how long a node may take from its start to its first answer.
 	NodeStartTimeout = 10 * time.Second
 	// NodeStopTimeout is how long a node may take to save and end before it is killed.
 	NodeStopTimeout = 60 * time.Second
-	// MaxNodesPerHost bounds what one agent runs.
-	MaxNodesPerHost = 500
 	// MaxNodeLogBytes is the size at which a node's log is turned over; MaxNodeLogs how many are kept.
 	MaxNodeLogBytes = 16 * MiB
 	MaxNodeLogs     = 4
