@@ -49,13 +49,17 @@ func TestKillWhileLoopsWait(t *testing.T) {
 	n := start(t, "--io-threads", "3", "--busy-reply-threshold", "0", "--save", "", "--dir", t.TempDir())
 	running, waiting, told, _, killer := n.dial(), n.dial(), n.dial(), n.dial(), n.dial() // the last is of the second one's loop
 	told.want("SUBSCRIBE begun", `["subscribe" "begun" 1]`)
+	key := "k" // not of the first shard, which PUBLISH takes
+	for n.space.ShardOf(n.space.Hash([]byte(key))) == 0 {
+		key += "k"
+	}
 	for _, tt := range []struct{ command, reply string }{
 		{"DBSIZE", "-BUSY"}, {"INFO memory", "-BUSY"}, {"KEYS *", "-BUSY"}, {"SCAN 0", "["}, {"BGSAVE", "Background saving started"}, {"CLIENT PAUSE 0", "OK"},
 		{"CONFIG SET maxmemory 1", "OK"}, {"SET other v", "-OOM"},
 	} {
 		n.engine.SetBusyThreshold(0)
 		source := "redis.log(redis.LOG_WARNING, 'runs beside " + tt.command + "') while true do end"
-		running.send("EVAL \"" + source + "\" 1 k\r\n")
+		running.send("EVAL \"" + source + "\" 1 " + key + "\r\n")
 		until(t, "the script runs", func() bool { return strings.Contains(n.log.String(), "runs beside "+tt.command) })
 		waiting.send("PUBLISH begun x\r\n" + tt.command + "\r\n")
 		told.reply()
