@@ -10,10 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/larder-cache/larder/base/invariant"
 	"github.com/larder-cache/larder/base/raced"
@@ -146,18 +143,8 @@ func TestCollectionsAreOneInstant(t *testing.T) {
 
 // churnCollections changes collections until stop is called.
 func churnCollections(t *testing.T, n *testNode, seed uint64) (stop func()) {
-	var end atomic.Bool
-	done := make(chan struct{})
-	p := n.dial()
-	rnd := rand.New(rand.NewPCG(seed, 2))
-	go func() {
-		defer close(done)
-		for !end.Load() && p.churnCollectionsOnce(rnd) {
-		}
-	}()
-	stop = sync.OnceFunc(func() { end.Store(true); <-done })
-	t.Cleanup(stop)
-	return stop
+	p, rnd := n.dial(), rand.New(rand.NewPCG(seed, 2))
+	return repeatedly(t, func() bool { return p.churnCollectionsOnce(rnd) })
 }
 
 func (p *peer) churnCollectionsOnce(rnd *rand.Rand) bool {
@@ -185,20 +172,7 @@ func (p *peer) churnCollectionsOnce(rnd *rand.Rand) bool {
 	if rnd.IntN(20) == 0 {
 		cmds = append(cmds, []string{"UNLINK", anyKey()}, []string{"DEL", anyKey()})
 	}
-	var b []byte
-	for _, c := range cmds {
-		b = resp.AppendCommandStrings(b, c...)
-	}
-	p.nc.SetDeadline(time.Now().Add(patience)) //nolint:errcheck // the read fails as well
-	if _, err := p.nc.Write(b); err != nil {
-		return false
-	}
-	for range cmds {
-		if _, err := p.in.ReadValue(); err != nil {
-			return false
-		}
-	}
-	return true
+	return p.answered(cmds)
 }
 
 // TestCrowdedSnapshotOfCollection: what waits for a snapshot is not written into the middle of a collection, however much it is.

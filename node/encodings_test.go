@@ -7,10 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/larder-cache/larder/engine/enginetest"
 	"github.com/larder-cache/larder/wire/resp"
@@ -235,17 +232,8 @@ func TestEverythingUnderLoad(t *testing.T) {
 // churnEverything writes to keys of all types until stop is called.
 func churnEverything(t *testing.T, s server) (stop func()) {
 	t.Helper()
-	var end atomic.Bool
-	done := make(chan struct{})
-	p, rnd := s.dial(), rand.New(rand.NewPCG(20261121, 14))
-	go func() {
-		defer close(done)
-		for i := 1; !end.Load() && p.writeEverything(rnd, i); i++ {
-		}
-	}()
-	stop = sync.OnceFunc(func() { end.Store(true); <-done })
-	t.Cleanup(stop)
-	return stop
+	p, rnd, i := s.dial(), rand.New(rand.NewPCG(20261121, 14)), 0
+	return repeatedly(t, func() bool { i++; return p.writeEverything(rnd, i) })
 }
 
 // writeEverything sends some writes of all types at once; false when the connection is gone.
@@ -269,18 +257,5 @@ func (p *peer) writeEverything(rnd *rand.Rand, i int) bool {
 	if i%50 == 0 {
 		calls = append(calls, []string{"UNLINK", anyKey()}, []string{"DEL", anyKey()}, []string{"FUNCTION", "LOAD", "REPLACE", "#!lua name=lib\nredis.register_function('f', function() return " + num(100) + " end)"})
 	}
-	var b []byte
-	for _, c := range calls {
-		b = resp.AppendCommandStrings(b, c...)
-	}
-	p.nc.SetDeadline(time.Now().Add(patience)) //nolint:errcheck // the read fails as well
-	if _, err := p.nc.Write(b); err != nil {
-		return false
-	}
-	for range calls {
-		if _, err := p.in.ReadValue(); err != nil {
-			return false
-		}
-	}
-	return true
+	return p.answered(calls)
 }

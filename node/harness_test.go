@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -256,3 +257,36 @@ func startRedis(t *testing.T, args ...string) *redis {
 }
 
 func (r *redis) dial() *peer { r.t.Helper(); return dial(r.t, "tcp", r.addr) }
+
+// answered sends calls at once, and reads as many replies, whatever they say; false when the connection is gone.
+func (p *peer) answered(calls [][]string) bool {
+	var b []byte
+	for _, c := range calls {
+		b = resp.AppendCommandStrings(b, c...)
+	}
+	p.nc.SetDeadline(time.Now().Add(patience)) //nolint:errcheck // the read fails as well
+	if _, err := p.nc.Write(b); err != nil {
+		return false
+	}
+	for range calls {
+		if _, err := p.in.ReadValue(); err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// repeatedly does something over and over, on its own, until it is false or stop is called.
+func repeatedly(t *testing.T, once func() bool) (stop func()) {
+	t.Helper()
+	var end atomic.Bool
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for !end.Load() && once() {
+		}
+	}()
+	stop = sync.OnceFunc(func() { end.Store(true); <-done })
+	t.Cleanup(stop)
+	return stop
+}

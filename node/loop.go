@@ -83,6 +83,12 @@ type connStats struct {
 	reads, writes      atomic.Int64 // of sockets
 }
 
+// read counts one read of a socket, of n bytes.
+func (s *connStats) read(n int) {
+	s.bytesIn.Add(int64(n))
+	s.reads.Add(1)
+}
+
 // reset zeroes what CONFIG RESETSTAT resets.
 func (s *connStats) reset() {
 	for _, c := range []*atomic.Int64{&s.received, &s.rejected, &s.bytesIn, &s.bytesOut, &s.queryLimit, &s.outputLimit, &s.reads, &s.writes} {

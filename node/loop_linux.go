@@ -374,8 +374,7 @@ func (c *epollConn) take(into []byte) (int, bool) {
 		c.end()
 		return 0, false
 	}
-	c.loop.shared.stats.bytesIn.Add(int64(n))
-	c.loop.shared.stats.reads.Add(1)
+	c.loop.shared.stats.read(n)
 	return n, true
 }
 
@@ -419,8 +418,7 @@ func (c *epollConn) readAhead() {
 		c.ask(unix.EPOLLOUT)
 		return
 	}
-	c.loop.shared.stats.bytesIn.Add(int64(n))
-	c.loop.shared.stats.reads.Add(1)
+	c.loop.shared.stats.read(n)
 	had, data := len(c.in), into[:n]
 	if c.tls == nil {
 		c.grown(append(c.in, data...))

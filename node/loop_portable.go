@@ -165,8 +165,7 @@ func (c *portableConn) reader() {
 	for {
 		n, err := c.nc.Read(buf)
 		if n > 0 {
-			c.loop.shared.stats.bytesIn.Add(int64(n))
-			c.loop.shared.stats.reads.Add(1)
+			c.loop.shared.stats.read(n)
 			c.reads <- buf[:n]
 			if !<-c.taken {
 				return

@@ -102,7 +102,7 @@ func (s *session) tooBig(x *engine.Executor, lim *connLimits, size int) bool {
 	if s.tooLong = int64(size) > lim.query && !s.cl.Admin(); s.tooLong {
 		return true
 	}
-	s.cl.Account(0, int64(size), int64(cap(s.in)), int64(cap(s.cl.Out.Buf)))
+	s.cl.Account(0, int64(size), s.inBytes(), int64(cap(s.cl.Out.Buf)))
 	return x.TooBig(s.cl)
 }
 
@@ -210,11 +210,14 @@ func (s *session) written(n int) {
 // keptOutput is how big an output buffer may stay whatever the connection does.
 const keptOutput = 16 << 10
 
+// inBytes is what in takes, with what has run of its buffer.
+func (s *session) inBytes() int64 { return int64(s.front + cap(s.in)) }
+
 // account keeps count of the buffers' memory, the node's and the client's.
 func (s *session) account(st *connStats) {
 	read, arguments := s.parser.Begun()
-	s.cl.Account(int64(len(s.in)-min(read, len(s.in))), int64(arguments), int64(s.front+cap(s.in)), int64(cap(s.cl.Out.Buf)))
-	n, spare := int64(s.front+cap(s.in)+cap(s.cl.Out.Buf)), s.cl.SpareForPushes()
+	s.cl.Account(int64(len(s.in)-min(read, len(s.in))), int64(arguments), s.inBytes(), int64(cap(s.cl.Out.Buf)))
+	n, spare := s.inBytes()+int64(cap(s.cl.Out.Buf)), s.cl.SpareForPushes()
 	if s.tls != nil {
 		n += s.tls.memory()
 	}

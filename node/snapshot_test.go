@@ -259,7 +259,6 @@ func churn(t *testing.T, n *testNode, seed uint64, keys int) (stop func()) {
 
 func (p *peer) churnOnce(rnd *rand.Rand, keys int) bool {
 	key := func() string { return fmt.Sprintf("fill:%d", rnd.IntN(keys)) }
-	var b []byte
 	cmds := [][]string{
 		{"SELECT", strconv.Itoa(rnd.IntN(4))},
 		{"RENAME", key(), key()}, {"COPY", key(), key(), "REPLACE"}, {"MOVE", key(), strconv.Itoa(rnd.IntN(4))},
@@ -272,19 +271,7 @@ func (p *peer) churnOnce(rnd *rand.Rand, keys int) bool {
 	if rnd.IntN(200) == 0 {
 		cmds = append(cmds, []string{"FLUSHDB"})
 	}
-	for _, c := range cmds {
-		b = resp.AppendCommandStrings(b, c...)
-	}
-	p.nc.SetDeadline(time.Now().Add(patience)) //nolint:errcheck // the read fails as well
-	if _, err := p.nc.Write(b); err != nil {
-		return false
-	}
-	for range cmds {
-		if _, err := p.in.ReadValue(); err != nil {
-			return false
-		}
-	}
-	return true
+	return p.answered(cmds)
 }
 
 // TestWritersWaitForSnapshots: what a snapshot that does not get on makes wait is bounded; writes wait then, on their own

@@ -19,7 +19,6 @@ import (
 	"github.com/larder-cache/larder/engine"
 	"github.com/larder-cache/larder/persist/rdb"
 	"github.com/larder-cache/larder/replication"
-	"github.com/larder-cache/larder/wire/resp"
 )
 
 // hugeHash fills a hash of so many fields of size bytes.
@@ -180,18 +179,8 @@ func TestHugeValuesAreOneInstant(t *testing.T) {
 
 // churnHuge changes, moves and deletes the keys of TestHugeValuesAreOneInstant until stop is called.
 func churnHuge(t *testing.T, n *testNode, seed uint64) (stop func()) {
-	var end atomic.Bool
-	done := make(chan struct{})
-	p := n.dial()
-	rnd := rand.New(rand.NewPCG(seed, 12))
-	go func() {
-		defer close(done)
-		for !end.Load() && p.churnHugeOnce(rnd) {
-		}
-	}()
-	stop = sync.OnceFunc(func() { end.Store(true); <-done })
-	t.Cleanup(stop)
-	return stop
+	p, rnd := n.dial(), rand.New(rand.NewPCG(seed, 12))
+	return repeatedly(t, func() bool { return p.churnHugeOnce(rnd) })
 }
 
 func (p *peer) churnHugeOnce(rnd *rand.Rand) bool {
@@ -214,20 +203,7 @@ func (p *peer) churnHugeOnce(rnd *rand.Rand) bool {
 	case 6:
 		cmds = append(cmds, []string{"SET", "huge:2", "over it"}, []string{"DEL", "huge:2"})
 	}
-	var b []byte
-	for _, c := range cmds {
-		b = resp.AppendCommandStrings(b, c...)
-	}
-	p.nc.SetDeadline(time.Now().Add(patience)) //nolint:errcheck // the read fails as well
-	if _, err := p.nc.Write(b); err != nil {
-		return false
-	}
-	for range cmds {
-		if _, err := p.in.ReadValue(); err != nil {
-			return false
-		}
-	}
-	return true
+	return p.answered(cmds)
 }
 
 // TestSlowWritesGoOn: when a snapshot takes nothing, writes wait, each for a little while, and go on until there is no more room for what they leave behind.

@@ -5,8 +5,6 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 
 	"github.com/larder-cache/larder/base/invariant"
@@ -114,28 +112,20 @@ func TestStreamsAreOneInstant(t *testing.T) {
 
 // churnStreams changes streams, and moves them about, until stop is called.
 func churnStreams(t *testing.T, n *testNode, seed uint64) (stop func()) {
-	var end atomic.Bool
-	done := make(chan struct{})
-	p := n.dial()
-	rnd := rand.New(rand.NewPCG(seed, 3))
-	go func() {
-		defer close(done)
-		for !end.Load() {
-			for range 20 {
-				n.changeStream(rnd)
-			}
-			key := func() string { return "stream:" + strconv.Itoa(rnd.IntN(streamKeys)) }
-			p.run("RENAME", key(), key())
-			p.run("COPY", key(), key(), "REPLACE")
-			p.run("COPY", key(), key(), "DB", strconv.Itoa(rnd.IntN(2)), "REPLACE")
-			if rnd.IntN(20) == 0 {
-				p.run([]string{"UNLINK", "DEL"}[rnd.IntN(2)], key())
-			}
+	p, rnd := n.dial(), rand.New(rand.NewPCG(seed, 3))
+	return repeatedly(t, func() bool {
+		for range 20 {
+			n.changeStream(rnd)
 		}
-	}()
-	stop = sync.OnceFunc(func() { end.Store(true); <-done })
-	t.Cleanup(stop)
-	return stop
+		key := func() string { return "stream:" + strconv.Itoa(rnd.IntN(streamKeys)) }
+		p.run("RENAME", key(), key())
+		p.run("COPY", key(), key(), "REPLACE")
+		p.run("COPY", key(), key(), "DB", strconv.Itoa(rnd.IntN(2)), "REPLACE")
+		if rnd.IntN(20) == 0 {
+			p.run([]string{"UNLINK", "DEL"}[rnd.IntN(2)], key())
+		}
+		return true
+	})
 }
 
 // changeStream does something with a stream, as a command does.

@@ -138,7 +138,6 @@ func serve(cfg *node.Config) int {
 
 // wait serves until the node has shut down, or can't serve.
 func wait(n *node.Node) error {
-	signal.Ignore(syscall.SIGHUP, syscall.SIGPIPE) // the end of a terminal, or of whoever reads the log, is not ours
 	sig := make(chan os.Signal, 4)
 	signal.Notify(sig, syscall.SIGTERM, syscall.SIGINT, syscall.SIGABRT, syscall.SIGALRM)
 	failed := make(chan error, 1)
