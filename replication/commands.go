@@ -398,10 +398,10 @@ func (m *Manager) Status() Status {
 	st.Failover = m.failover.name()
 	st.GoodReplicas = m.goodLocked(now, s)
 	for r := range m.replicas {
-		rs := ReplicaStatus{Host: r.host(), Port: r.hello.port, State: r.state, Ack: r.ack, ClientID: r.client.ID()}
-		if rs.State == "" {
-			rs.State = stateWait
+		if r.state == "" {
+			continue // what it gets is not settled yet
 		}
+		rs := ReplicaStatus{Host: r.host(), Port: r.hello.port, State: r.state, Ack: r.ack, ClientID: r.client.ID()}
 		if r.online() {
 			rs.LagSeconds = int64(now.Sub(r.ackAt).Seconds())
 		}
