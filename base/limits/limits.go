@@ -216,8 +216,8 @@ const (
 	// PreImageQueueStep is how much less must wait before writers go on, at most.
 	PreImageQueueStep = 256 * KiB
 	// SlowWriteWait is how long a write waits for snapshots while they only slow it down. Who has waited for so long is looked for every SlowWriteLook.
-	SlowWriteWait = 8 * time.Millisecond
-	SlowWriteLook = 2 * time.Millisecond
+	SlowWriteWait = 4 * time.Millisecond
+	SlowWriteLook = 1 * time.Millisecond
 	// WalkerShare is the part of a processor that a walker may take while the loops are busy: 1/WalkerShare.
 	WalkerShare = 10
 	// StalledSyncPatience is how long a replica may take nothing of its snapshot while writers wait for that; then it is cut.
