@@ -532,6 +532,9 @@ func (x *Executor) reject(c *Client, cmd *spec.Command, msg string) Outcome {
 	start := len(c.Out.Buf)
 	c.Out.Error(msg)
 	x.turn.rejected(cmd, c.Out.Buf[start:])
+	if c.fromPrimary {
+		x.turn.unexpected++
+	}
 	return Done
 }
 

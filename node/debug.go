@@ -12,6 +12,7 @@ import (
 	"github.com/larder-cache/larder/commands/glob"
 	"github.com/larder-cache/larder/commands/spec"
 	"github.com/larder-cache/larder/engine"
+	"github.com/larder-cache/larder/store/keyspace"
 	"github.com/larder-cache/larder/wire/resp"
 )
 
@@ -113,6 +114,7 @@ var debugSubs = []debugSub{
 	{"reload", 0, -1, debugReload, []string{" [option ...]", "Save the RDB on disk and reload it back to memory. Valid <option> values:",
 		"* MERGE: conflicting keys will be loaded from RDB.", "* NOFLUSH: the existing database will not be removed before load, but",
 		"  conflicting keys make it fail.", "* NOSAVE: the database will be loaded from an existing RDB file."}},
+	{"replicate", 1, -1, debugReplicate, []string{" <string>", "Replicates the provided string to replicas, allowing data divergence."}},
 	{"replybuffer", 2, 2, debugReplyBuffer, []string{" PEAK-RESET-TIME <NEVER||RESET|time>, RESIZING <0|1>", "Accepted without effect: a reply buffer is given up as soon as it is too big."}},
 	{"restart", 0, 1, debugNoRestart, nil},
 	{"sdslen", 1, 1, debugSDSLen, []string{" <key>", "Show low level string info representing `key` and value."}},
@@ -136,6 +138,16 @@ func debugScripts(n *Node, c *spec.Call, args [][]byte) {
 
 func debugLog(n *Node, c *spec.Call, args [][]byte) {
 	n.log.Warn("DEBUG LOG: " + string(args[0]))
+	c.Out.OK()
+}
+
+// debugReplicate puts a command into the stream that is not run here. A replica's stream is its primary's: there it does nothing.
+func debugReplicate(n *Node, c *spec.Call, args [][]byte) {
+	c.Engine.Shard(0, func(*keyspace.Shard) {
+		if n.engine.Gate()&engine.GateReplica == 0 {
+			n.journal.AppendRaw(resp.AppendCommand(nil, args...))
+		}
+	})
 	c.Out.OK()
 }
 

@@ -161,7 +161,7 @@ func (n *Node) buildEngine(seed uint64, rnd *mrand.Rand) (err error) {
 	n.acl = acl.New()
 	n.migrator = newMigrator(n.ctx, n.clock, n.dialTarget)
 	n.repl = replication.New(replication.Config{Journal: n.journal, Data: n, Settings: n.replicationSettings, Clock: n.clock, Rand: rnd,
-		Log: n.log, Version: ReplicaVersion, Dial: n.dialPrimary})
+		Log: n.log, Version: ReplicaVersion, Dial: n.dialPrimary, Fatal: n.crash})
 	n.table, err = spec.NewTable(commands.All(), commands.CommandCommands(func() *spec.Table { return n.table }),
 		n.acl.Commands(n.aclHooks()), engine.Transactions(), n.connectionCommands(), n.repl.Commands(), n.serverCommands(),
 		keydump.Commands(n.keydumpConfig()), engine.ScriptCommands(), clusterCommands(), []*spec.Command{commands.Migrate(n.migrateRun)})
@@ -329,7 +329,8 @@ func (n *Node) replicationSettings() replication.Settings {
 		Port: int(port), AnnounceIP: c.get("replica-announce-ip").string(), User: c.get("masteruser").string(),
 		ReplicaSoft: lim["replica"].soft, ReplicaSoftFor: time.Duration(lim["replica"].softSeconds) * time.Second,
 		Password: c.get("masterauth").string(), ReadOnly: c.get("replica-read-only").bool(), ServeStale: c.get("replica-serve-stale-data").bool(),
-		Timeout: sec("repl-timeout"), PingEvery: sec("repl-ping-replica-period"), ReplicaLimit: lim["replica"].hard,
+		PanicOnError: c.get("propagation-error-behavior").int() != 0, // ignore is the first
+		Timeout:      sec("repl-timeout"), PingEvery: sec("repl-ping-replica-period"), ReplicaLimit: lim["replica"].hard,
 		MinReplicas: int(c.get("min-replicas-to-write").int()), MinReplicasLag: sec("min-replicas-max-lag"),
 		BacklogTTL: sec("repl-backlog-ttl"), BacklogSize: c.get("repl-backlog-size").int(), TempDir: n.dir()}
 }

@@ -201,7 +201,7 @@ var params = []param{
 	{name: "repl-ping-replica-period", alias: "repl-ping-slave-period", kind: kindInt, def: "10", min: 1, max: math.MaxInt32},
 	{name: "min-replicas-to-write", alias: "min-slaves-to-write", kind: kindInt, def: "0", max: math.MaxInt32},
 	{name: "min-replicas-max-lag", alias: "min-slaves-max-lag", kind: kindInt, def: "10", max: math.MaxInt32},
-	{name: "propagation-error-behavior", kind: kindEnum, def: "ignore", enum: []string{"ignore", "panic", "panic-on-replicas"}, inert: "a command of the stream that fails is logged"},
+	{name: "propagation-error-behavior", kind: kindEnum, def: "ignore", enum: []string{"ignore", "panic", "panic-on-replicas"}},
 
 	// Security.
 	{name: "requirepass", kind: kindString, def: "", secret: true},

@@ -22,9 +22,9 @@ type incoming struct {
 	args   [][]byte
 	// buf begins with the transaction that is open, if one is: it goes into this node's stream as a whole, once it is run.
 	buf     []byte
-	scanned int       // bytes of buf that were taken as commands
-	getack  bool      // the primary asked how far this node is
-	moaned  time.Time // when an error was logged last
+	scanned int  // bytes of buf that were taken as commands
+	getack  bool // the primary asked how far this node is
+	moans   complaints
 }
 
 // streamBuffer is what is read at once; keptStreamBuffer how big the buffer may stay after a big command.
@@ -115,8 +115,8 @@ func (f *follower) applyAll(s *incoming, received int) (err error) {
 	return err
 }
 
-// applyOne runs a command of the stream; held is true if a pause holds it back. What it can't run and must not leave out is an error:
-// the link ends, and says why, and the data does not silently become another.
+// applyOne runs a command of the stream; held is true if a pause holds it back. What a bound of this node's own does not let it run is an error: the
+// link ends, and says why. Of what fails otherwise, propagation-error-behavior says what becomes of it.
 func (f *follower) applyOne(s *incoming) (held bool, err error) {
 	args := s.args
 	switch {
@@ -125,9 +125,6 @@ func (f *follower) applyOne(s *incoming) (held bool, err error) {
 	case spec.EqualFold(args[0], "replconf"):
 		s.getack = s.getack || len(args) > 1 && spec.EqualFold(args[1], "getack")
 		return false, nil
-	}
-	if f.m.Engine.Table.Lookup(args[0]) == nil {
-		return false, fmt.Errorf("the primary sent the command %q, which this version does not have", args[0])
 	}
 	if f.x.Run(s.cl, args) == engine.Parked {
 		s.conn.hold()
@@ -144,9 +141,50 @@ func (f *follower) applyOne(s *incoming) (held bool, err error) {
 	if spec.EqualFold(args[0], "select") {
 		return false, fmt.Errorf("the primary selects database %q: %q", args[1:], out)
 	}
-	if now := f.m.Clock.Now(); now.Sub(s.moaned) > time.Second {
-		s.moaned = now
-		f.m.Log.Warn("== CRITICAL == This replica is sending an error to its primary", "error", string(out), "command", string(args[0]))
-	}
+	f.failedOne(s, out)
 	return false, nil
+}
+
+// failedOne logs that a command of the stream has failed: what its primary has run, this node has not. The node ends if it is to.
+func (f *follower) failedOne(s *incoming, reply []byte) {
+	name, set := "<unknown>", f.m.Settings()
+	if cmd, ok := f.m.Engine.Table.Resolve(s.args); ok {
+		name = cmd.FullName()
+	}
+	fatal := set.PanicOnError && set.ReadOnly
+	if unsaid, ok := s.moans.next(f.m.Clock.Now()); ok || fatal {
+		text := reply[1:min(len(reply), maxLoggedError)]
+		f.m.Log.Warn(fmt.Sprintf("== CRITICAL == This replica is sending an error to its primary: '%s' after processing the command '%s'", bytes.TrimSpace(text), name))
+		if unsaid > 0 {
+			f.m.Log.Warn(fmt.Sprintf("%d more commands of the primary have failed that the log does not tell of", unsaid))
+		}
+	}
+	if fatal {
+		f.m.Fatal("This replica panicked sending an error to its primary after processing the command '" + name + "'")
+	}
+}
+
+// maxLoggedError is how much of an error's text the log tells.
+const maxLoggedError = 4096
+
+// complaints bounds what the log tells of a stream that fails again and again: complaintsEach lines a second.
+type complaints struct {
+	since  time.Time
+	n      int // since then
+	unsaid int // those that were too many, and are not told of yet
+}
+
+const complaintsEach = 10
+
+// next reports whether there is to be a line, and how many were left out before it.
+func (c *complaints) next(now time.Time) (unsaid int, ok bool) {
+	if now.Sub(c.since) >= time.Second {
+		c.since, c.n = now, 0
+	}
+	if c.n++; c.n > complaintsEach {
+		c.unsaid++
+		return 0, false
+	}
+	unsaid, c.unsaid = c.unsaid, 0
+	return unsaid, true
 }

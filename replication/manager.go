@@ -69,6 +69,7 @@ type Settings struct {
 	User, Password string // masteruser, masterauth
 	ReadOnly       bool   // replica-read-only
 	ServeStale     bool   // replica-serve-stale-data
+	PanicOnError   bool   // propagation-error-behavior: a replica that is read-only ends when a command of the stream fails
 	Timeout        time.Duration
 	PingEvery      time.Duration
 	ReplicaLimit   int64 // hard limit of a replica's unsent bytes; 0: none
@@ -98,6 +99,8 @@ type Config struct {
 	Version  string // of the node, told to its primary
 	// Dial connects to a primary. With TLS it returns when the handshake is done.
 	Dial func(ctx context.Context, addr string) (net.Conn, error)
+	// Fatal reports why the node cannot go on, and ends it.
+	Fatal func(why string)
 	// FS is where snapshots are kept on their way; nil: the system's.
 	FS vfs.FS
 }
