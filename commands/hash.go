@@ -3,7 +3,6 @@ package commands
 import (
 	"math"
 
-	"github.com/larder-cache/larder/base/limits"
 	"github.com/larder-cache/larder/commands/spec"
 	"github.com/larder-cache/larder/store/collection"
 	"github.com/larder-cache/larder/store/keyspace"
@@ -352,24 +351,6 @@ func hrandfieldRun(c *spec.Call) {
 	h.Random(c.Engine.Rand, func(field, _ []byte) { c.Out.Bulk(field) })
 }
 
-// randomCount reads the count of a command that answers random elements, and whether word follows it; false after it has answered an error.
-func randomCount(c *spec.Call, word string) (n int64, with, ok bool) {
-	if n, ok = c.Int(c.Args[2]); !ok {
-		return 0, false, false
-	}
-	switch {
-	case n == math.MinInt64:
-		c.Out.Error("ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807")
-	case len(c.Args) > 4 || len(c.Args) == 4 && !spec.EqualFold(c.Args[3], word):
-		c.Out.Error(spec.ErrSyntax)
-	case len(c.Args) == 4 && (n < -math.MaxInt64/2 || n > math.MaxInt64/2), n < -limits.MaxRandomElements:
-		c.Out.Error(spec.ErrOutOfRange)
-	default:
-		return n, len(c.Args) == 4, true
-	}
-	return 0, false, false
-}
-
 func hrandfieldMany(c *spec.Call) {
 	n, with, ok := randomCount(c, "withvalues")
 	var h collection.Hash
@@ -391,7 +372,9 @@ func hrandfieldMany(c *spec.Call) {
 	}
 	total := min(max(n, -n), int64(live))
 	if n < 0 {
-		total = -n
+		if total = -n; !mayRepeat(c, total) {
+			return
+		}
 	}
 	if with && c.Out.Proto == 2 {
 		c.Out.Array(int(2 * total))
@@ -402,7 +385,5 @@ func hrandfieldMany(c *spec.Call) {
 		h.RandomDistinct(int(total), c.Engine.Rand, tell)
 		return
 	}
-	for range total {
-		h.Random(c.Engine.Rand, tell)
-	}
+	repeat(c, total, func() { h.Random(c.Engine.Rand, tell) })
 }

@@ -322,10 +322,8 @@ func srandmemberMany(c *spec.Call) {
 		n = min(n, size)
 		c.Out.Array(int(n))
 		s.RandomDistinct(int(n), c.Engine.Rand, c.Out.Bulk)
-	default:
+	case mayRepeat(c, -n):
 		c.Out.Array(int(-n))
-		for range -n {
-			c.Out.Bulk(s.Random(c.Engine.Rand))
-		}
+		repeat(c, -n, func() { c.Out.Bulk(s.Random(c.Engine.Rand)) })
 	}
 }

@@ -425,8 +425,8 @@ func zrandmemberMany(c *spec.Call) {
 		z.RandomDistinct(total, c.Engine.Rand, r.member)
 		return
 	}
-	r.head(int(-n))
-	for range -n {
-		z.Random(c.Engine.Rand, r.member)
+	if mayRepeat(c, -n) {
+		r.head(int(-n))
+		repeat(c, -n, func() { z.Random(c.Engine.Rand, r.member) })
 	}
 }

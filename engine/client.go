@@ -60,6 +60,7 @@ type Client struct {
 	script        bool        // whose calls a script makes
 	redirect      bool        // CLIENT CAPA redirect
 	patient       bool        // it was parked until its next command need not wait for snapshots; set while it is parked, else its loop's
+	cutShort      bool        // a reply was left unfinished: it is to be closed
 	importSource  bool        // CLIENT IMPORT-SOURCE
 	readOnly      bool        // READONLY: reads of a replica are served, whatever redirect says
 	admin         atomic.Bool // came by the admin listener: not held back by pauses, never idle
@@ -355,6 +356,23 @@ func (c *Client) Scripted() bool { return c.script }
 
 // Subscribed implements spec.Session.
 func (c *Client) Subscribed() bool { return c.Class() == ClassPubSub }
+
+// OutputLimit implements spec.Session.
+func (c *Client) OutputLimit() int64 {
+	if c.reg == nil || c.script || c.mute != muteNone || c.reg.e.Config.OutputLimit == nil {
+		return 0
+	}
+	return c.reg.e.Config.OutputLimit(c)
+}
+
+// CutShort implements spec.Session. No further command of the client's runs.
+func (c *Client) CutShort() {
+	c.cutShort = true
+	c.killed.Store(true)
+}
+
+// IsCutShort reports whether a reply of the client's was left unfinished, so that it must be closed. For its own loop.
+func (c *Client) IsCutShort() bool { return c.cutShort }
 
 // Authenticated reports whether the client may do more than log in: until then its requests are kept small.
 func (c *Client) Authenticated() bool { return c.authenticated }

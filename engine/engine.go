@@ -105,6 +105,8 @@ type Config struct {
 	Libraries LibraryCodec
 	// Match is glob matching, for FUNCTION LIST.
 	Match func(pattern, text []byte) bool
+	// OutputLimit tells how many bytes of replies may wait for a client before its loop closes it, 0 for any number; nil: there are no limits.
+	OutputLimit func(*Client) int64
 	// Evicted is told of a client that was ended for its memory, as CLIENT LIST shows it; may be nil.
 	Evicted func(line string)
 }

@@ -35,6 +35,14 @@ func (l *connLimits) output(cl *engine.Client) outputLimit {
 	return outputLimit{}
 }
 
+// outputLimit is how many bytes of replies may wait for a client, whatever its class is just now; 0: any number.
+func (n *Node) outputLimit(cl *engine.Client) int64 {
+	if hard := n.shared.limits.Load().output(cl).hard; hard > 0 {
+		return max(hard, engine.OutChunk)
+	}
+	return 0
+}
+
 // loops serve connections. The two kinds, epoll (Linux) and portable (a goroutine a connection), do the same.
 type loops interface {
 	// add takes over a connection. ln is where it came in.

@@ -174,7 +174,7 @@ func (n *Node) buildEngine(seed uint64, rnd *mrand.Rand) (err error) {
 		return err
 	}
 	n.engine = engine.New(engine.Config{Space: n.space, Shards: n.space.Shards(), Journal: n.journal, Table: n.table, ACL: n.acl, Clock: n.clock,
-		Memory: n.countedMemory, Flushed: n.flushed, RoleChanged: n.roleChanged, Seed: seed, Version: RedisVersion, Zone: func() string { return n.cfg.Get("availability-zone") }, Evicted: n.evictedClient,
+		Memory: n.countedMemory, Flushed: n.flushed, RoleChanged: n.roleChanged, Seed: seed, Version: RedisVersion, Zone: func() string { return n.cfg.Get("availability-zone") }, Evicted: n.evictedClient, OutputLimit: n.outputLimit,
 		ScriptLog: n.scriptLog, HeapMemory: n.heapMemory, Debug: n.debugScript, Libraries: n.libraryCodec(), Match: func(pattern, text []byte) bool { return glob.Match(pattern, text, true) }})
 	for i, r := range n.cfg.Renames() {
 		if err := n.table.Rename(r[0], r[1]); err != nil {

@@ -187,7 +187,7 @@ func (s *session) over(sh *shared, unsent int) bool {
 		return true
 	}
 	hard := lim.output(s.cl).hard
-	if hard > 0 && beyondChunk(int64(unsent), hard) {
+	if hard > 0 && beyondChunk(int64(unsent), hard) || s.cl.IsCutShort() {
 		sh.stats.outputLimit.Add(1)
 		return true
 	}

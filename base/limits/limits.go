@@ -174,7 +174,7 @@ const (
 	HLLSparseBytesDefault = 3000
 	// MaxScanCount caps the COUNT of a SCAN, so that one call holds its shard for a bounded time.
 	MaxScanCount = 100_000
-	// MaxRandomElements is how many random elements, which may repeat, one call answers.
+	// MaxRandomElements is how many random elements, which may repeat, one call answers to a client whose output has no limit.
 	MaxRandomElements = 16 * MiB
 	// MaxPoppedAtOnce is how many members that SPOP took one SREM propagates. Source: Redis.
 	MaxPoppedAtOnce = 1024

@@ -46,6 +46,10 @@ type Session interface {
 	Scripted() bool
 	// Subscribed: a RESP2 connection in subscribed mode, which gets PONG as a push.
 	Subscribed() bool
+	// OutputLimit is how many bytes of replies may wait for the caller before it is cut; 0: any number, or nobody gets them as they are.
+	OutputLimit() int64
+	// CutShort says that a reply ends before its time, as it is beyond OutputLimit: the connection is closed.
+	CutShort()
 }
 
 // Engine is what the executor does for a handler, while the call runs.
