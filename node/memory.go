@@ -2,6 +2,7 @@ package node
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/larder-cache/larder/commands/spec"
@@ -81,24 +82,24 @@ type memoryFigures struct {
 	startup, backlog, clients, tables int64
 	arenaUsed, committed              int64
 	keys                              int64
-	perDB                             []int64 // keys of each database
+	perDB                             []int64 // keys of each database; -1: it has never had any
 }
 
 func (n *Node) figures(each func(func(*keyspace.Shard) bool)) memoryFigures {
 	used := n.usedMemory()
 	n.peak.see(used)
 	f := memoryFigures{used: used, peak: n.peak.max.Load(), rss: residentBytes(), startup: n.startMemory, backlog: n.journal.Memory(),
-		clients: n.clientMemory(), arenaUsed: n.arena.Used(), committed: n.arena.Committed(), perDB: make([]int64, n.space.Databases())}
+		clients: n.clientMemory(), arenaUsed: n.arena.Used(), committed: n.arena.Committed(), perDB: slices.Repeat([]int64{-1}, n.space.Databases())}
 	each(func(s *keyspace.Shard) bool {
 		for db := range f.perDB {
 			if s.Used(db) {
-				f.perDB[db] += int64(s.DB(db).Len())
+				f.perDB[db] = max(f.perDB[db], 0) + int64(s.DB(db).Len())
 			}
 		}
 		return true
 	})
 	for _, k := range f.perDB {
-		f.keys += k
+		f.keys += max(k, 0)
 	}
 	f.tables = f.keys * indexBytes
 	return f
@@ -139,7 +140,7 @@ func (n *Node) memoryStats(c *spec.Call) {
 	integer("lua.caches", scripts.ScriptBytes)
 	integer("functions.caches", scripts.LibraryBytes)
 	for db, keys := range f.perDB {
-		if keys > 0 {
+		if keys >= 0 {
 			rows = append(rows, func() {
 				c.Out.BulkString(fmt.Sprintf("db.%d", db))
 				c.Out.Map(2)

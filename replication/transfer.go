@@ -229,11 +229,12 @@ func (t *transfer) make() error {
 	if err != nil {
 		return err
 	}
-	target := "disk"
+	target, work := "disk", "saving"
 	if t.kind.marked {
-		target = "replicas sockets"
+		target, work = "replicas sockets", "RDB transfer"
 	}
 	m.Log.Info("Starting BGSAVE for SYNC with target: " + target)
+	m.Log.Info(fmt.Sprintf("Background %s started by pid %d", work, os.Getpid()))
 	for _, r := range t.members() {
 		if r.full.bare {
 			continue
