@@ -148,8 +148,13 @@ func (x *Executor) Instant(us int64) int64 {
 // SetBusyThreshold is busy-reply-threshold: from how many ns on a script is busy; 0: never.
 func (e *Engine) SetBusyThreshold(ns int64) { e.scripts.threshold.Store(ns) }
 
-// LetScriptsDebug says whether scripts may call DEBUG: DEBUG SET-DISABLE-DENY-SCRIPTS.
+// LetScriptsDebug says whether scripts may call DEBUG and CLIENT LIST: DEBUG SET-DISABLE-DENY-SCRIPTS. In Redis it lets them call anything.
 func (e *Engine) LetScriptsDebug(on bool) { e.scripts.debug.Store(on) }
+
+// letsDebug reports whether a script may call a command of those that scripts may not, as it is switched on for tests.
+func (e *Engine) letsDebug(cmd *spec.Command) bool {
+	return e.scripts.debug.Load() && (cmd.Name == "debug" || cmd.FullName() == "client|list")
+}
 
 // SetPoll gives the executor of a loop what lets the loop's other connections have their say while a script is busy, which is called from
 // within a command of the loop, and what tells whether the caller is that loop.
@@ -357,7 +362,7 @@ func (r *scriptRun) refuse(cmd *spec.Command, msg string) []byte {
 // refused is what refuses a command of a script.
 func (r *scriptRun) refused(cmd *spec.Command, args [][]byte) string {
 	x, g := r.x, r.x.e.Gate()
-	if cmd.Is(spec.NoScript) && !(x.e.scripts.debug.Load() && cmd.Name == "debug") || cmd.Is(spec.OnlyFromPrimary) {
+	if cmd.Is(spec.NoScript) && !x.e.letsDebug(cmd) || cmd.Is(spec.OnlyFromPrimary) {
 		return "ERR This Redis command is not allowed from script"
 	}
 	if g&GateStale != 0 && g&GateReplica != 0 && !cmd.Is(spec.Stale) {

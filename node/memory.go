@@ -117,7 +117,13 @@ func (f *memoryFigures) datasetPercent() float64 {
 	return min(100, 100*float64(f.dataset())/float64(f.used-f.startup))
 }
 
-func ratio(a, b int64) float64 { return float64(a) / float64(max(b, 1)) }
+// ratio is a/b; of nothing it is 1, as nothing of it is wasted.
+func ratio(a, b int64) float64 {
+	if b <= 0 {
+		return 1
+	}
+	return float64(a) / float64(b)
+}
 
 func (n *Node) memoryStats(c *spec.Call) {
 	f := n.figures(c.Engine.EachShard)

@@ -11,6 +11,9 @@ func TestMemoryStatsListsDatabases(t *testing.T) {
 	if stats := p.do("MEMORY STATS"); strings.Contains(stats, `"db.0"`) || strings.Contains(stats, `"db.9"`) {
 		t.Errorf("a new node lists databases: %s", stats)
 	}
+	if got := p.info("allocator_frag_ratio"); got != "1.00" {
+		t.Errorf("allocator_frag_ratio of a new node is %s", got)
+	}
 	p.want("SELECT 9", "OK")
 	p.want("SET k v", "OK")
 	p.want("DEL k", "1")

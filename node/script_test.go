@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/larder-cache/larder/wire/resp"
 )
 
 const testLibrary = "#!lua name=lib\nredis.register_function('answer', function(keys, args) return args[1] end)"
@@ -212,5 +214,31 @@ func TestScriptsClient(t *testing.T) {
 	_, entry, found := strings.Cut(log, `["WAIT" "1" "0"] "`)
 	if addr, _, _ := strings.Cut(entry, `"`); !found || addr != p.nc.LocalAddr().String() {
 		t.Errorf("the address is %q in %.500s", addr, log)
+	}
+}
+
+// TestBusyScriptSeesClients: a script that DEBUG lets call CLIENT LIST sees who has come, and what they have said of themselves, while it is busy; who is
+// blocked is served when it has ended, with what it has pushed last.
+func TestBusyScriptSeesClients(t *testing.T) {
+	n := start(t, "--enable-debug-command", "yes", "--busy-reply-threshold", "10")
+	p, blocked, runner := n.dial(), n.dial(), n.dial()
+	const list = "return redis.pcall('client','list')"
+	if got := p.run("EVAL", list, "0"); got != "-ERR This Redis command is not allowed from script" {
+		t.Fatal(got)
+	}
+	p.want("DEBUG SET-DISABLE-DENY-SCRIPTS 1", "OK")
+	blocked.send("BLPOP x 0\r\n")
+	until(t, "it is blocked", func() bool { return p.info("blocked_clients") == "1" })
+	runner.send(string(resp.AppendCommandStrings(nil, "EVAL", `redis.call('lpush', KEYS[1], 'y')
+		repeat until string.find(redis.call('client', 'list'), 'name=abort', 1, true)
+		redis.call('lpush', KEYS[1], 'z')
+		return 'seen'`, "1", "x")))
+	until(t, "the script is busy", func() bool { return strings.HasPrefix(p.do("PING"), "-BUSY") })
+	p.do("HELLO 2 SETNAME abort")
+	if got := runner.reply(); got != `"seen"` {
+		t.Error(got)
+	}
+	if got := blocked.reply(); got != `["x" "z"]` {
+		t.Error(got)
 	}
 }
