@@ -235,6 +235,7 @@ func groupID(name string) (int, error) {
 	return strconv.Atoi(g.Gid)
 }
 
+// removeDeadSocket makes room for a socket. One that somebody listens on stays: taken away, that server could not be reached any more.
 func removeDeadSocket(path string) error {
 	fi, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -245,6 +246,14 @@ func removeDeadSocket(path string) error {
 	}
 	if fi.Mode()&os.ModeSocket == 0 {
 		return fmt.Errorf("%s is there and is no socket", path)
+	}
+	c, err := net.Dial("unix", path)
+	if err == nil {
+		c.Close()
+		return fmt.Errorf("another process listens on %s: %w", path, syscall.EADDRINUSE)
+	}
+	if !errors.Is(err, syscall.ECONNREFUSED) {
+		return err
 	}
 	return os.Remove(path)
 }

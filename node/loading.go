@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -30,7 +31,7 @@ func (n *Node) loadAtStart() error {
 	}
 	if err != nil {
 		n.log.Warn("Wrong or unreadable RDB file: " + err.Error())
-		n.log.Warn("'larder-server check-rdb " + path + "' tells more of the file. To start without its data, move it away.")
+		n.log.Warn(unreadable(path, err))
 		n.log.Warn("Terminating server after rdb file reading failure.")
 		return because(err, "Fatal error loading the DB, check server logs. Exiting: %s", path)
 	}
@@ -39,6 +40,14 @@ func (n *Node) loadAtStart() error {
 		n.repl.Restore(l.replID, l.replOffset, l.streamDB)
 	}
 	return nil
+}
+
+// unreadable is what to do about a snapshot that could not be loaded.
+func unreadable(path string, err error) string {
+	if errors.Is(err, fs.ErrPermission) {
+		return "The user that larder-server runs as must be let read " + path + " and enter its folder; dir and dbfilename name another file."
+	}
+	return "'larder-server check-rdb " + path + "' tells more of the file. To start without its data, move it away."
 }
 
 // tellExpired takes a key, or with field not nil a hash's field, that has expired while the node was down into the stream that goes on from the snapshot: replicas that

@@ -241,6 +241,9 @@ func (n *Node) Serve() error {
 		n.log.Warn("Unable to write oom_score_adj", "error", err)
 	}
 	if err := n.openListeners(); err != nil {
+		if hint := listenHint(err); hint != "" {
+			n.log.Warn(hint)
+		}
 		return err
 	}
 	n.done.Add(5)
@@ -286,7 +289,7 @@ func (n *Node) openListeners() error {
 	}
 	if n.tlsWanted() {
 		if err := n.loadTLS(); err != nil {
-			return err
+			return redisText("Failed to configure TLS: the line above has the reason. The tls- parameters name the files.")
 		}
 	}
 	n.serving.Store(true)

@@ -357,6 +357,49 @@ func TestUnixAndAdminSocket(t *testing.T) {
 	})
 }
 
+// TestSocketInUse: a node takes the place of a dead one's socket, not of one that somebody listens on.
+func TestSocketInUse(t *testing.T) {
+	dir, err := os.MkdirTemp("", "larder") // a socket's path must be short
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	sock := filepath.Join(dir, "s")
+	ln, err := net.Listen("unix", sock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := try(t, "--unixsocket", sock); !errors.Is(err, syscall.EADDRINUSE) {
+		t.Errorf("with a listener: %v", err)
+	} else if hint := listenHint(err); !strings.Contains(hint, "unixsocket") {
+		t.Errorf("the hint is %q", hint)
+	}
+	ln.(*net.UnixListener).SetUnlinkOnClose(false)
+	ln.Close()
+	start(t, "--unixsocket", sock)
+	dial(t, "unix", sock).want("PING", "PONG")
+
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := try(t, "--unixsocket", file); err == nil || !strings.Contains(err.Error(), "is no socket") {
+		t.Errorf("with a file: %v", err)
+	}
+}
+
+// TestListenHints: what can be done about an address that cannot be had is said.
+func TestListenHints(t *testing.T) {
+	for err, want := range map[error]string{
+		syscall.EADDRINUSE: "another port", syscall.EADDRNOTAVAIL: "no such address", syscall.EACCES: "from 1024 on", syscall.EIO: "",
+	} {
+		hint := listenHint(because(&net.OpError{Op: "listen", Err: os.NewSyscallError("bind", err)}, "Failed"))
+		if !strings.Contains(hint, want) || (hint == "") != (want == "") {
+			t.Errorf("%v: %q", err, hint)
+		}
+	}
+}
+
 func TestProtectedMode(t *testing.T) {
 	var own string
 	addrs, err := net.InterfaceAddrs()

@@ -196,6 +196,7 @@ func (n *Node) saveAtEnd(opt ShutdownOptions) error {
 	if opt.Force {
 		return nil
 	}
+	n.log.Warn("Make it possible to write there, or end without these data by SHUTDOWN NOSAVE.")
 	return err
 }
 

@@ -42,10 +42,14 @@ func run(args []string) int {
 			fmt.Print(usage)
 			return 0
 		case "--version", "-v":
-			fmt.Printf("larder-server v=%s sha=00000000:0 malloc=larder-arena bits=%d build=0 go=%s\n", node.RedisVersion, strconv.IntSize, runtime.Version())
+			fmt.Printf("larder-server v=%s valkey=%s sha=00000000:0 malloc=larder-arena bits=%d build=0 go=%s\n",
+				node.RedisVersion, node.ValkeyVersion, strconv.IntSize, runtime.Version())
 			return 0
 		case "check-rdb":
 			return checkRDB(args[1:])
+		case "check-aof", "memcached":
+			fmt.Fprintf(os.Stderr, "larder-server %s is not built in this version (larder-server --help shows what there is; ./%s stands for a configuration file of that name)\n", args[0], args[0])
+			return 1
 		}
 	}
 	cfg, stdin, err := configure(args)

@@ -113,6 +113,8 @@ func TestBadArguments(t *testing.T) {
 		{[]string{"--dir", "/no/such/folder"}, []string{"/no/such/folder"}},
 		{[]string{"--port", "0", "word"}, []string{"wrong number of arguments"}},
 		{[]string{"check-rdb"}, []string{"Usage"}},
+		{[]string{"check-aof", "file"}, []string{"check-aof is not built in this version"}},
+		{[]string{"memcached", "-p", "0"}, []string{"memcached is not built in this version"}},
 		{[]string{"check-rdb", "/no/such/file"}, []string{"Cannot open file", "/no/such/file"}},
 	} {
 		p := command(t, tt.args...)
@@ -135,7 +137,7 @@ func TestPortInUse(t *testing.T) {
 	}
 	defer ln.Close()
 	p := command(t, "--bind", "127.0.0.1", "--port", strconv.Itoa(ln.Addr().(*net.TCPAddr).Port), "--dir", t.TempDir())
-	if err := p.cmd.Run(); err == nil || !strings.Contains(p.text(), "Failed listening on port") {
+	if err := p.cmd.Run(); err == nil || !strings.Contains(p.text(), "Failed listening on port") || !strings.Contains(p.text(), "choose another port") {
 		t.Errorf("%v: %s", err, p.text())
 	}
 }

@@ -58,20 +58,6 @@ func TestSystemd(t *testing.T) {
 	}
 }
 
-// TestHangup: the end of a terminal does not end the server.
-func TestHangup(t *testing.T) {
-	p := start(t)
-	c := p.client()
-	for range 3 {
-		if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
-			t.Fatal(err)
-		}
-		if err := c.Ping(t.Context()).Err(); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
 // TestDaemon: the process that was started ends at once, and another one serves, with what came from standard input.
 func TestDaemon(t *testing.T) {
 	dir := t.TempDir()
