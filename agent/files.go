@@ -133,18 +133,27 @@ func (a *Agent) readState(folder string) (core.State, error) {
 
 // removeDump removes a snapshot file, and what unfinished saves have left beside it.
 func (a *Agent) removeDump(path string) error {
-	names, err := a.fs.List(filepath.Dir(path))
+	if err := removeIfThere(a.fs, path); err != nil {
+		return err
+	}
+	return a.removeUnfinished(filepath.Dir(path))
+}
+
+// removeUnfinished removes the files of saves and full syncs that were cut short: a server that is killed leaves them, under names that it
+// does not use again, so that with every kill the disk would have as much less room as the node has data.
+func (a *Agent) removeUnfinished(dir string) error {
+	names, err := a.fs.List(dir)
 	if err != nil {
 		return err
 	}
 	for _, name := range names {
-		if name == filepath.Base(path) || strings.HasPrefix(name, "temp-") && strings.HasSuffix(name, ".rdb") {
-			if err := removeIfThere(a.fs, filepath.Join(filepath.Dir(path), name)); err != nil {
+		if strings.HasPrefix(name, "temp-") && strings.HasSuffix(name, ".rdb") {
+			if err := removeIfThere(a.fs, filepath.Join(dir, name)); err != nil {
 				return err
 			}
 		}
 	}
-	return a.fs.SyncDir(filepath.Dir(path))
+	return a.fs.SyncDir(dir)
 }
 
 func removeIfThere(f vfs.FS, path string) error {

@@ -77,10 +77,12 @@ func (a *Agent) prepare(d driver.Driver, e core.Start) (driver.Access, proc.Comm
 	if err := a.killStrays(spec.ID, spec.Engine, proc.Identity{}); err != nil {
 		return driver.Access{}, none, err
 	}
+	clean := func() error { return a.removeUnfinished(dir) }
 	if e.State.Wipe {
-		if err := a.removeDump(filepath.Join(dir, driver.DumpFile)); err != nil {
-			return driver.Access{}, none, err
-		}
+		clean = func() error { return a.removeDump(filepath.Join(dir, driver.DumpFile)) }
+	}
+	if err := clean(); err != nil {
+		return driver.Access{}, none, err
 	}
 	access, err := a.access(spec.ID, "")
 	if err != nil {

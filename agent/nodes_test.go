@@ -298,6 +298,10 @@ func testSigstop(e *env) {
 func testSigkill(e *env) {
 	e.shard(1)
 	s := e.link.applied(e.t, node(2), nodeapi.ProcessUp)
+	unfinished := filepath.Join(e.agent.nodeDir(node(2)), "temp-4711.rdb")
+	if err := os.WriteFile(unfinished, []byte("REDIS0011"), 0o600); err != nil {
+		e.t.Fatal(err)
+	}
 	e.signal(s.PID, syscall.SIGKILL)
 	e.link.wait(e.t, node(2), "up again without a role", func(n nodeapi.NodeStatus) bool {
 		return n.Process == nodeapi.ProcessUp && n.Run != s.Run && n.Role == nodeapi.RoleNone && n.Applied == 0
@@ -310,6 +314,9 @@ func testSigkill(e *env) {
 	e.link.mu.Unlock()
 	if !died {
 		e.t.Error("the death was not reported")
+	}
+	if _, err := os.Stat(unfinished); !os.IsNotExist(err) {
+		e.t.Errorf("what the dead process was writing is still there: %v", err)
 	}
 	e.give(e.replica(2, 1))
 	e.linked(2)
