@@ -3,15 +3,12 @@ package node
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
 	"net"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/larder-cache/larder/base/limits"
@@ -38,19 +35,6 @@ func (n *Node) listen() error {
 		return because(err, "Failed listening on port %d (tcp), aborting", p.plain)
 	}
 	return nil
-}
-
-// listenHint is what to do about an address that cannot be opened at start; "" if the error says it all.
-func listenHint(err error) string {
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return "Another process listens there: end it, or choose another port, bind address or unixsocket."
-	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return "This machine has no such address: choose another one for bind; one with - before it may be missing."
-	case errors.Is(err, fs.ErrPermission):
-		return "The user that larder-server runs as may not listen there: choose a port from 1024 on, or a socket in a folder of that user."
-	}
-	return ""
 }
 
 // applyNetwork carries changed parameters of the network into effect. What fails, fails whole: what was open stays open.

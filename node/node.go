@@ -27,6 +27,7 @@ import (
 
 	"github.com/larder-cache/larder/acl"
 	"github.com/larder-cache/larder/base/clock"
+	"github.com/larder-cache/larder/base/errs"
 	"github.com/larder-cache/larder/base/limits"
 	"github.com/larder-cache/larder/commands"
 	"github.com/larder-cache/larder/commands/glob"
@@ -241,10 +242,7 @@ func (n *Node) Serve() error {
 		n.log.Warn("Unable to write oom_score_adj", "error", err)
 	}
 	if err := n.openListeners(); err != nil {
-		if hint := listenHint(err); hint != "" {
-			n.log.Warn(hint)
-		}
-		return err
+		return errs.WithHint(err, "%s", errs.HintOf(errs.World("", err)))
 	}
 	n.done.Add(5)
 	go func() { defer n.done.Done(); n.cron() }()

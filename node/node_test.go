@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/larder-cache/larder/base/errs"
 	"github.com/larder-cache/larder/base/limits"
 	"github.com/larder-cache/larder/base/raced"
 	"github.com/larder-cache/larder/wire/resp"
@@ -371,8 +372,8 @@ func TestSocketInUse(t *testing.T) {
 	}
 	if _, err := try(t, "--unixsocket", sock); !errors.Is(err, syscall.EADDRINUSE) {
 		t.Errorf("with a listener: %v", err)
-	} else if hint := listenHint(err); !strings.Contains(hint, "unixsocket") {
-		t.Errorf("the hint is %q", hint)
+	} else if !strings.Contains(errs.Sentence(err), "stop what listens there") {
+		t.Errorf("it says %q", errs.Sentence(err))
 	}
 	ln.(*net.UnixListener).SetUnlinkOnClose(false)
 	ln.Close()
@@ -385,18 +386,6 @@ func TestSocketInUse(t *testing.T) {
 	}
 	if _, err := try(t, "--unixsocket", file); err == nil || !strings.Contains(err.Error(), "is no socket") {
 		t.Errorf("with a file: %v", err)
-	}
-}
-
-// TestListenHints: what can be done about an address that cannot be had is said.
-func TestListenHints(t *testing.T) {
-	for err, want := range map[error]string{
-		syscall.EADDRINUSE: "another port", syscall.EADDRNOTAVAIL: "no such address", syscall.EACCES: "from 1024 on", syscall.EIO: "",
-	} {
-		hint := listenHint(because(&net.OpError{Op: "listen", Err: os.NewSyscallError("bind", err)}, "Failed"))
-		if !strings.Contains(hint, want) || (hint == "") != (want == "") {
-			t.Errorf("%v: %q", err, hint)
-		}
 	}
 }
 

@@ -37,6 +37,11 @@ type follower struct {
 	// failover makes the next PSYNC one that asks the other node to take over; nil from when it has answered. For the link's goroutine.
 	failover *failover
 
+	// told is the last complaint, when it was logged, and how often it was the same since. For the link's goroutine.
+	told   string
+	toldAt time.Time
+	untold int
+
 	// apply is held while a piece of the stream is run and appended: whoever holds it sees the data and the offset agree.
 	apply sync.Mutex
 
@@ -197,11 +202,22 @@ func (f *follower) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		f.m.Log.Warn("Connection with primary lost", "primary", f.addr(), "error", err)
+		f.complain(err)
 		if clock.Sleep(ctx, f.m.Clock, f.pause(err)) != nil {
 			return
 		}
 	}
+}
+
+// complain logs why a link has ended; what says the same time and again, as of a primary that is not there, once in a while.
+func (f *follower) complain(err error) {
+	now, text := f.m.Clock.Now(), err.Error()
+	if text == f.told && now.Sub(f.toldAt) < limits.RepeatedLogEvery {
+		f.untold++
+		return
+	}
+	f.m.Log.Warn("Connection with primary lost", "primary", f.addr(), "error", text, "since_the_last_such_line", f.untold)
+	f.told, f.toldAt, f.untold = text, now, 0
 }
 
 // pause is how long to wait before the next try: next to nothing after a link that worked, which most likely meets a failover.

@@ -122,7 +122,11 @@ type errRefused string
 
 // Error implements error.
 func (e errRefused) Error() string {
-	return fmt.Sprintf("the primary answered PSYNC with %q", string(e))
+	text := fmt.Sprintf("the primary answered PSYNC with %q", string(e))
+	if strings.HasPrefix(string(e), "-NOAUTH") {
+		text += " (give the replica its password as masterauth, and a user other than default as masteruser)"
+	}
+	return text
 }
 
 func parsePsync(s string, ask Ask) (Answer, error) {

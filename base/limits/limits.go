@@ -245,6 +245,8 @@ const (
 const (
 	ReplicaAckEvery       = 1 * time.Second
 	ReplicaReconnectEvery = 1 * time.Second
+	// RepeatedLogEvery is how often a link that fails for the same reason time and again says so.
+	RepeatedLogEvery = 10 * time.Second
 	// ReplicaHandshakeTimeout is how long a primary may take for each answer of the handshake.
 	ReplicaHandshakeTimeout = 5 * time.Second
 )

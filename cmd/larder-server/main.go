@@ -16,6 +16,7 @@ import (
 	"syscall"
 
 	"github.com/larder-cache/larder/base/clock"
+	"github.com/larder-cache/larder/base/errs"
 	"github.com/larder-cache/larder/node"
 )
 
@@ -132,7 +133,7 @@ func serve(cfg *node.Config) int {
 	defer writePID(n, pidFile(cfg))()
 	awaitUpstart(n, cfg)
 	if err := wait(n); err != nil {
-		n.Log().Warn(err.Error())
+		n.Log().Warn(errs.Sentence(err))
 		return 1
 	}
 	n.Close()

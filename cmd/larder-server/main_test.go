@@ -137,7 +137,7 @@ func TestPortInUse(t *testing.T) {
 	}
 	defer ln.Close()
 	p := command(t, "--bind", "127.0.0.1", "--port", strconv.Itoa(ln.Addr().(*net.TCPAddr).Port), "--dir", t.TempDir())
-	if err := p.cmd.Run(); err == nil || !strings.Contains(p.text(), "Failed listening on port") || !strings.Contains(p.text(), "choose another port") {
+	if err := p.cmd.Run(); err == nil || !strings.Contains(p.text(), "Failed listening on port") || !strings.Contains(p.text(), "choose another address or port") {
 		t.Errorf("%v: %s", err, p.text())
 	}
 }
