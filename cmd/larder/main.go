@@ -62,10 +62,7 @@ func (p *program) run(args []string) int {
 	if err != nil {
 		return p.fail(errs.Bugf("the command line's declaration: %w", err))
 	}
-	if len(args) == 0 {
-		args = []string{"--help"}
-	}
-	ctx, err := parser.Parse(args)
+	ctx, err := parser.Parse(usual(args))
 	if exited >= 0 {
 		return exited // --help
 	}
@@ -79,6 +76,19 @@ func (p *program) run(args []string) int {
 		return p.fail(err)
 	}
 	return 0
+}
+
+// usual takes what other programs call help and version as what they are here.
+func usual(args []string) []string {
+	switch {
+	case len(args) == 0:
+		return []string{"--help"}
+	case args[0] == "help":
+		return append(args[1:len(args):len(args)], "--help")
+	case args[0] == "--version":
+		return []string{"version"}
+	}
+	return args
 }
 
 // description heads the help.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/netip"
 	"os/exec"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -134,6 +135,18 @@ func TestNotRunning(t *testing.T) {
 		want := "larder: no larder is running on the data folder " + data + " (start it with: larder --data '" + data + "' up)\n"
 		if code != exitFailed || errOut.String() != want || out.Len() > 0 {
 			t.Errorf("%s: exit code %d, %q, %q, want %q", sub, code, out.String(), errOut.String(), want)
+		}
+	}
+}
+
+// TestUsual: help and the version are found under the names that other programs have for them.
+func TestUsual(t *testing.T) {
+	t.Setenv("LARDER_DATA", t.TempDir())
+	for line, want := range map[string]string{"": "Commands:", "help": "Commands:", "--help": "Commands:", "help up": "--listen=", "--version": "larder " + version, "version": "larder " + version} {
+		var out strings.Builder
+		p := &program{stdout: &out, stderr: &out, getenv: os.Getenv, name: "larder"}
+		if code := p.run(strings.Fields(line)); code != 0 || !strings.Contains(out.String(), want) {
+			t.Errorf("larder %s: %d, %s", line, code, out.String())
 		}
 	}
 }
