@@ -163,3 +163,18 @@ func TestDatabaseRefusals(t *testing.T) {
 		}
 	}
 }
+
+// TestDatabasesOfOneWhoMayAllElse: that a user may run every command on every key and channel says nothing of databases.
+func TestDatabasesOfOneWhoMayAllElse(t *testing.T) {
+	s := enginetest.New(t, enginetest.Start)
+	must(t, s.ACL.SetUser("u", "on", "nopass", "~*", "&*", "+@all", "db=1"))
+	c := s.Client()
+	for _, step := range []struct{ do, want string }{{"AUTH u x", "OK"}, {"SET k v", noDatabase}, {"FLUSHALL", noDatabase}, {"SELECT 1", "OK"}, {"SET k v", "OK"}} {
+		if got := c.Do(step.do); got != step.want {
+			t.Errorf("%s: %s, want %s", step.do, got, step.want)
+		}
+	}
+	if s.ACL.User("u").Rules().Unrestricted() {
+		t.Error("the user counts as unrestricted")
+	}
+}

@@ -11,7 +11,7 @@ import (
 // Rules are what a user may do and with which passwords it logs in, at one moment. They do not change: who changes a user
 // makes new ones. The methods may be called on nil, which allows nothing.
 type Rules struct {
-	// unrestricted: some selector allows all commands, keys and channels, so that nothing need be looked at.
+	// unrestricted: some selector allows all commands, keys, channels and databases, so that nothing need be looked at.
 	unrestricted bool
 	nopass       bool
 	on           bool
@@ -102,7 +102,9 @@ func (s *selector) addFirstArg(id int, args ...string) {
 
 // seal computes what is derived, once nothing changes any more.
 func (r *Rules) seal() *Rules {
-	r.unrestricted = slices.ContainsFunc(r.selectors, func(s selector) bool { return s.allCommands && s.allKeys && s.allChannels })
+	r.unrestricted = slices.ContainsFunc(r.selectors, func(s selector) bool {
+		return s.allCommands && s.allKeys && s.allChannels && s.allDatabases
+	})
 	return r
 }
 
