@@ -6,6 +6,8 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+
+	"github.com/larder-cache/larder/base/release"
 )
 
 // A panic under a shard's lock is not recovered: Go's runtime writes the stacks of all goroutines and ends the process, and
@@ -36,7 +38,7 @@ func (n *Node) Report(why string) {
 	if n.cfg.get("crash-log-enabled").bool() {
 		n.Stacks()
 	}
-	n.log.Warn(fmt.Sprintf("larder %s, %s, %s", buildVersion(), runtime.Version(), osName()))
+	n.log.Warn(fmt.Sprintf("larder %s, %s, %s", release.Version, runtime.Version(), osName()))
 	n.log.Warn("=== LARDER BUG REPORT END. ===")
 }
 

@@ -3,11 +3,11 @@ package node
 import (
 	"fmt"
 	"os"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync/atomic"
 
+	"github.com/larder-cache/larder/base/release"
 	"github.com/larder-cache/larder/commands/spec"
 	"github.com/larder-cache/larder/store/keyspace"
 )
@@ -110,7 +110,7 @@ func infoServer(n *Node, w *infoWriter) {
 	w.str("server_name", "larder")
 	w.str("valkey_version", ValkeyVersion)
 	w.str("valkey_release_stage", "ga")
-	w.str("larder_version", buildVersion())
+	w.str("larder_version", release.Version)
 	w.str("redis_git_sha1", "00000000")
 	w.int("redis_git_dirty", 0)
 	w.str("redis_build_id", "0")
@@ -150,13 +150,6 @@ func (n *Node) tcpPort() int64 {
 		return p
 	}
 	return n.cfg.get("tls-port").int()
-}
-
-func buildVersion() string {
-	if bi, ok := debug.ReadBuildInfo(); ok && bi.Main.Version != "" {
-		return bi.Main.Version
-	}
-	return "devel"
 }
 
 func executable() string {

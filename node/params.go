@@ -156,7 +156,7 @@ var params = []param{
 	{name: "rdbcompression", kind: kindBool, def: "yes"},
 	{name: "rdbchecksum", kind: kindBool, def: "yes", immutable: true},
 	{name: "stop-writes-on-bgsave-error", kind: kindBool, def: "yes"},
-	{name: "rdb-save-incremental-fsync", kind: kindBool, def: "yes", inert: "a snapshot is synced once, before it gets its name"},
+	{name: "rdb-save-incremental-fsync", kind: kindBool, def: "yes"},
 	{name: "rdb-del-sync-files", kind: kindBool, def: "no", inert: "a full resync leaves no file behind either way"},
 	{name: "rdb-version-check", kind: kindEnum, def: "strict", enum: []string{"strict", "relaxed"}, only: []string{"strict"}},
 	{name: "rdb-key-save-delay", kind: kindInt, def: "0", min: math.MinInt32, max: math.MaxInt32, hidden: true},

@@ -17,6 +17,7 @@ import (
 
 	"github.com/larder-cache/larder/base/clock"
 	"github.com/larder-cache/larder/base/errs"
+	"github.com/larder-cache/larder/base/release"
 	"github.com/larder-cache/larder/node"
 )
 
@@ -43,8 +44,8 @@ func run(args []string) int {
 			fmt.Print(usage)
 			return 0
 		case "--version", "-v":
-			fmt.Printf("larder-server v=%s valkey=%s sha=00000000:0 malloc=larder-arena bits=%d build=0 go=%s\n",
-				node.RedisVersion, node.ValkeyVersion, strconv.IntSize, runtime.Version())
+			fmt.Printf("larder-server v=%s valkey=%s larder=%s sha=00000000:0 malloc=larder-arena bits=%d build=0 go=%s\n",
+				node.RedisVersion, node.ValkeyVersion, release.Version, strconv.IntSize, runtime.Version())
 			return 0
 		case "check-rdb":
 			return checkRDB(args[1:])

@@ -3,13 +3,14 @@ package main
 import (
 	"bytes"
 	"net/netip"
-	"os/exec"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/larder-cache/larder/base/release"
 	"github.com/larder-cache/larder/base/vfs"
 	"github.com/larder-cache/larder/control/server/local"
 )
@@ -142,7 +143,7 @@ func TestNotRunning(t *testing.T) {
 // TestUsual: help and the version are found under the names that other programs have for them.
 func TestUsual(t *testing.T) {
 	t.Setenv("LARDER_DATA", t.TempDir())
-	for line, want := range map[string]string{"": "Commands:", "help": "Commands:", "--help": "Commands:", "help up": "--listen=", "--version": "larder " + version, "version": "larder " + version} {
+	for line, want := range map[string]string{"": "Commands:", "help": "Commands:", "--help": "Commands:", "help up": "--listen=", "--version": "larder " + release.Version, "version": "larder " + release.Version} {
 		var out strings.Builder
 		p := &program{stdout: &out, stderr: &out, getenv: os.Getenv, name: "larder"}
 		if code := p.run(strings.Fields(line)); code != 0 || !strings.Contains(out.String(), want) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/larder-cache/larder/base/clock"
 	"github.com/larder-cache/larder/base/errs"
+	"github.com/larder-cache/larder/base/release"
 	"github.com/larder-cache/larder/base/vfs"
 	"github.com/larder-cache/larder/control/server"
 	"github.com/larder-cache/larder/control/server/loopback"
@@ -40,7 +41,7 @@ func (c upCommand) Run(p *program) error {
 	}
 	screen := newScreen(p)
 	started := cfg.Clock.MonoNanos()
-	screen.step("starting larder %s on %s", version, p.data)
+	screen.step("starting larder %s on %s", release.Version, p.data)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	s, err := startUnlessTold(ctx, cfg, signals)
@@ -118,7 +119,7 @@ func (c upCommand) config(p *program) (server.Config, error) {
 		}
 	}
 	return server.Config{
-		Version: version, Data: p.data, Listen: c.Listen, Region: c.Region, Zones: server.ParseZones(c.Region, c.Zones),
+		Version: release.Version, Data: p.data, Listen: c.Listen, Region: c.Region, Zones: server.ParseZones(c.Region, c.Zones),
 		Addresses: c.Addresses, Advertise: c.Advertise, FirstPort: first, LastPort: last,
 		NodeBinary: nodeBinary(), Drivers: c.Driver, KeyFile: keyFile, Register: loopback.DefaultRegister(p.getenv),
 		PID: os.Getpid(), Clock: clock.Real{}, FS: vfs.OS{},
