@@ -160,6 +160,14 @@ func TestListEncodings(t *testing.T) {
 	encoding("quicklist")
 	c.Do("LTRIM l -1 -1")
 	encoding("listpack")
+	c.Do("RPUSH l 6 7 8 9")
+	for _, pop := range []string{"LPOP l", "RPOP l"} {
+		encoding("quicklist")
+		c.Do(pop)
+	}
+	encoding("quicklist")
+	c.Do("LPOP l") // two left, in one node
+	encoding("listpack")
 	c.Do("DEL l")
 	limits.ListSize = -1
 	s.Engine.Space.SetLimits(limits)

@@ -15,7 +15,7 @@ import (
 type ZSet struct {
 	frame
 	emptied bool // all was removed at once; Commit deletes the key
-	found   int  // where the member is that Score has found last, while the listpack is as it was; listpack.None: not known
+	found   int  // where in the listpack the member is that Score was asked of last; listpack.None: nowhere
 }
 
 // scoreText is the longest text of a score.
@@ -77,12 +77,6 @@ func appendScoreText(b []byte, score float64) []byte {
 // find is the position of a member in the listpack.
 func (z *ZSet) find(member []byte) int {
 	return listpack.Find(z.lp, listpack.First(z.lp), member, 1)
-}
-
-// edit is frame's. What was found is no more where it was.
-func (z *ZSet) edit(room int) {
-	z.found = listpack.None
-	z.frame.edit(room)
 }
 
 // Score is a member's score; false if there is no such member.

@@ -106,3 +106,58 @@ func TestStoreZSet(t *testing.T) {
 		}
 	}
 }
+
+// TestFitsAtItsLimits: as many and as long as the limits allow is packed, one more is not.
+func TestFitsAtItsLimits(t *testing.T) {
+	d := newDB(t)
+	lim := d.Shard().Space().Limits()
+	pair := func(n int) (words [][]byte) {
+		for i := range n {
+			words = append(words, fmt.Append(nil, i), []byte("v"))
+		}
+		return words
+	}
+	long := func(n int) []byte { return make([]byte, n) }
+	for _, tt := range []struct {
+		what string
+		fill func(k collection.Key, e keyspace.Entry)
+		want value.Encoding
+	}{
+		{"members at the limit", func(k collection.Key, e keyspace.Entry) { zsetOf(k, e, lim.ZSetEntries, []byte("m")) }, value.ListPack},
+		{"one member more", func(k collection.Key, e keyspace.Entry) { zsetOf(k, e, lim.ZSetEntries+1, []byte("m")) }, value.SkipList},
+		{"a member at the limit", func(k collection.Key, e keyspace.Entry) { zsetOf(k, e, 1, long(lim.ZSetValueBytes)) }, value.ListPack},
+		{"a member of a byte more", func(k collection.Key, e keyspace.Entry) { zsetOf(k, e, 1, long(lim.ZSetValueBytes+1)) }, value.SkipList},
+		{"fields at the limit", func(k collection.Key, e keyspace.Entry) { hashOf(k, e, pair(lim.HashEntries)) }, value.ListPack},
+		{"one field more", func(k collection.Key, e keyspace.Entry) { hashOf(k, e, pair(lim.HashEntries+1)) }, value.HashTable},
+		{"a value at the limit", func(k collection.Key, e keyspace.Entry) {
+			hashOf(k, e, [][]byte{[]byte("f"), long(lim.HashValueBytes)})
+		}, value.ListPack},
+		{"a value of a byte more", func(k collection.Key, e keyspace.Entry) {
+			hashOf(k, e, [][]byte{[]byte("f"), long(lim.HashValueBytes + 1)})
+		}, value.HashTable},
+	} {
+		k := collection.Key{DB: d, Hash: d.Shard().Space().Hash([]byte(tt.what)), Name: []byte(tt.what)}
+		tt.fill(k, d.Find(k.Hash, k.Name))
+		if got := d.Find(k.Hash, k.Name).Encoding(); got != tt.want {
+			t.Errorf("%s: %v, want %v", tt.what, got, tt.want)
+		}
+	}
+}
+
+// zsetOf makes a sorted set that is told of n members to come, of which it gets one.
+func zsetOf(k collection.Key, e keyspace.Entry, n int, member []byte) {
+	var z collection.ZSet
+	z.Open(k, e)
+	z.Fits(n, len(member))
+	z.Set(member, 1)
+	z.Commit()
+}
+
+// hashOf makes a hash that is told of all these fields and values, of which it gets the first.
+func hashOf(k collection.Key, e keyspace.Entry, words [][]byte) {
+	var h collection.Hash
+	h.Open(k, e)
+	h.Fits(words)
+	h.Set(words[0], words[1])
+	h.Commit()
+}

@@ -88,6 +88,17 @@ func (w *listWorld) delete(i, n int) {
 	w.list.twin = slices.Delete(w.list.twin, min(i, len(w.list.twin)), min(i+n, len(w.list.twin)))
 }
 
+// deleteAt removes the element that a cursor is at.
+func (w *listWorld) deleteAt(i int) {
+	var c ListCursor
+	if ok := w.list.Seek(&c, i); ok != (i < len(w.list.twin)) {
+		w.t.Fatalf("index %d of %d: %v", i, len(w.list.twin), ok)
+	} else if ok {
+		w.list.DeleteAt(&c)
+		w.list.twin = slices.Delete(w.list.twin, i, i+1)
+	}
+}
+
 func (w *listWorld) remove(most int, reverse bool) {
 	s, removed := w.element(), 0
 	if reverse {
@@ -270,6 +281,8 @@ func (w *listWorld) actions(rt *rapid.T) map[string]func(*rapid.T) {
 		"set":    some(30, w.set),
 		"seek":   some(10, func(i int) { w.seek(i - w.r.IntN(2)*(size()+1)) }),
 		"pop":    some(50, func(int) { w.delete(w.r.IntN(2)*max(0, size()-1), 1) }),
+		"popAt":  some(50, func(int) { w.deleteAt(w.r.IntN(2) * max(0, size()-1)) }),
+		"cut":    some(5, w.deleteAt),
 		"delete": some(5, func(i int) { w.delete(i, w.r.IntN(60)) }),
 		"remove": some(2, func(i int) { w.remove(w.r.IntN(4), w.r.IntN(2) > 0) }),
 		"copy": func(*rapid.T) {
