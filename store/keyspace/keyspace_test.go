@@ -463,6 +463,50 @@ func TestWalkFull(t *testing.T) {
 	}
 }
 
+// TestAvgTTL: it is what volatile keys have left, on average; what has no expiry does not count, and what is over has nothing left.
+func TestAvgTTL(t *testing.T) {
+	s, d := one(t)
+	rnd := rand.New(rand.NewPCG(1, 2)).Uint64
+	set := func(i int, at int64) {
+		key := fmt.Appendf(nil, "key:%d", i)
+		d.SetString(s.Hash(key), key, []byte("v"), at)
+	}
+	set(0, NoExpiry)
+	if got := d.AvgTTL(1000, rnd); got != 0 {
+		t.Errorf("without volatile keys: %d", got)
+	}
+	for i := range 100 {
+		set(1+i, 17_000)
+	}
+	if got := d.AvgTTL(1000, rnd); got != 16_000 {
+		t.Errorf("of keys that have 16 seconds left: %d", got)
+	}
+	if got := d.AvgTTL(20_000, rnd); got != 0 {
+		t.Errorf("of keys that are over: %d", got)
+	}
+}
+
+// TestPressureIsSteady: what waits must be well below a bound before that is forgotten, so that writers are not told of each step over it.
+func TestPressureIsSteady(t *testing.T) {
+	var p preImages
+	p.fixed = 32 << 20
+	p.setBound(0)
+	bound, full := p.bound.Load(), most(p.bound.Load())
+	for _, tt := range []struct {
+		was     Pressure
+		waiting int64
+		want    Pressure
+	}{
+		{Easy, bound, Easy}, {Easy, bound + 1, Slow}, {Easy, full + 1, Full}, {Easy, again(bound) + 1, Easy},
+		{Slow, bound, Slow}, {Slow, again(bound) + 1, Slow}, {Slow, again(bound), Easy}, {Slow, full, Slow}, {Slow, full + 1, Full},
+		{Full, full, Full}, {Full, again(full) + 1, Full}, {Full, again(full), Slow}, {Full, again(bound), Easy}, {Full, 0, Easy},
+	} {
+		if got := p.after(tt.was, tt.waiting); got != tt.want {
+			t.Errorf("after %v with %d of %d and %d: %v, want %v", tt.was, tt.waiting, bound, full, got, tt.want)
+		}
+	}
+}
+
 // TestShardsInParallel runs a writer per shard with values going between shards and a walk over all, each under the locks that it needs.
 func TestShardsInParallel(t *testing.T) {
 	const shards, keys = 4, 300

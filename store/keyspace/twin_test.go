@@ -473,6 +473,9 @@ func (w *twin) step(budget int) {
 	if wrong := w.rnd.IntN(w.s.Shards()); wrong != held {
 		w.shard(wrong, func(*Shard) {
 			k.w.Step(i, wrong, budget, func(it *Item) { w.t.Fatalf("emits %q under the wrong lock", it.Key) })
+			if n := k.w.Within(i, wrong); n != 0 {
+				w.t.Fatalf("tells of %d bytes under the wrong lock", n)
+			}
 		})
 	}
 	w.shard(held, func(*Shard) {
