@@ -265,7 +265,11 @@ func TestCommands(t *testing.T) {
 		{"ACL SETUSER bob on >password ~b:* +get (%R~x +set)", "OK"},
 		{"ACL USERS", `["bob" "default"]`},
 		{"ACL GETUSER bob", `["flags" ["on" "sanitize-payload"] "passwords" ["` + sha + `"] "commands" "-@all +get" "keys" "~b:*" "channels" "" ` +
-			`"databases" "alldbs" "selectors" [["commands" "-@all +set" "keys" "%R~x" "channels" "" "databases" "alldbs"]]]`},
+			`"databases" "alldbs" "selectors" [["commands" "-@all +set" "keys" "%R~x" "channels" ""]]]`},
+		{"ACL SETUSER bob (db=1,2 +set)", "OK"},
+		{"ACL GETUSER bob", `["flags" ["on" "sanitize-payload"] "passwords" ["` + sha + `"] "commands" "-@all +get" "keys" "~b:*" "channels" "" ` +
+			`"databases" "alldbs" "selectors" [["commands" "-@all +set" "keys" "%R~x" "channels" ""] ` +
+			`["commands" "-@all +set" "keys" "" "channels" "" "databases" "db=1,2"]]]`},
 		{"ACL GETUSER nobody", "nil"},
 		{"ACL GETUSER larder", "nil"},
 		{"ACL DELUSER larder", "0"},

@@ -84,6 +84,12 @@ func (s *selector) describeChannels() string {
 	return strings.Join(words, " ")
 }
 
+// fields is what ACL GETUSER says of a selector, name and words, the databases last.
+func (s *selector) fields() [][2]string {
+	return [][2]string{{"commands", s.describeCommands()}, {"keys", s.describeKeys()}, {"channels", s.describeChannels()},
+		{"databases", s.describeDatabases()}}
+}
+
 func (s *selector) describeDatabases() string {
 	if s.allDatabases {
 		return "alldbs"
