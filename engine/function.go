@@ -54,6 +54,7 @@ func functionCommand() *spec.Command {
 }
 
 func fcallRun(c *spec.Call) {
+	showScript(c)
 	s := &engineOf(c).scripts
 	f := s.libraries.Function(string(c.Args[1]))
 	if f == nil {

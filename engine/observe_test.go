@@ -251,6 +251,33 @@ func TestMonitor(t *testing.T) {
 	}
 }
 
+// TestMonitorScripts: a script is shown before what it calls, and also when it does not come to run, as ioredis' own tests expect.
+func TestMonitorScripts(t *testing.T) {
+	s := enginetest.New(t, enginetest.Start)
+	w := &wire{}
+	m, x := s.Engine.NewClient(w), s.Engine.NewExecutor()
+	x.BeginTurn()
+	x.Run(m, words("MONITOR"))
+	x.EndTurn()
+	m.Out.Buf = m.Out.Buf[:0]
+	a := s.Client()
+	lines := []string{`"EVALSHA" "` + strings.Repeat("f", 40) + `" "0"`, `"EVALSHA_RO" "short" "0"`, `"EVAL" "syntax error" "0"`, `"EVAL_RO" "return 1" "2" "k"`,
+		`"FCALL" "nosuch" "0"`, `"FCALL_RO" "nosuch" "0"`, `"EVAL" "return redis.call('PING')" "0"`}
+	for _, line := range lines {
+		a.Do(line)
+	}
+	w.turn()
+	at := fmt.Sprintf("+%d.000000 [0 ", enginetest.Start.Unix())
+	want := ""
+	for _, line := range lines {
+		want += at + "127.0.0.1:1] " + line + "\r\n"
+	}
+	want += at + `lua] "PING"` + "\r\n"
+	if got := string(m.Out.Buf); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
 // TestFeedIsBounded: a monitor whose loop takes nothing is cut, and nobody waits for it.
 func TestFeedIsBounded(t *testing.T) {
 	s := enginetest.New(t, enginetest.Start)

@@ -228,7 +228,6 @@ func (x *Executor) runScript(c *spec.Call, r *scriptRun, flags script.Flags, run
 	r.x, r.caller, r.begun, r.repl = x, cl, x.e.Clock.MonoNanos(), script.ReplAOF|script.ReplReplica
 	r.readOnly = c.Cmd.Is(spec.ReadOnly) || flags&(script.Compat|script.NoWrites) == script.NoWrites
 	r.allowOOM = flags&script.AllowOOM != 0
-	x.monitor(x.e.notice.Load(), &ran{client: cl, cmd: &spec.Command{}, args: c.Args, db: cl.db})
 	r.args = c.Args
 	saved, inExec, outcome := x.call, x.inExec, x.outcome
 	x.asScript(cl)

@@ -92,6 +92,7 @@ func evalRun(c *spec.Call) {
 		evalDebugged(c, cl)
 		return
 	}
+	showScript(c)
 	if !numKeys(c, "") {
 		return
 	}
@@ -104,6 +105,13 @@ func evalRun(c *spec.Call) {
 	s.evalCached(c, found)
 }
 
+// showScript shows a command that runs a script to the monitors, before what the script calls and whether or not it comes to run.
+// Other commands are shown when they are done, which is why these have SkipMonitor.
+func showScript(c *spec.Call) {
+	x, cl := c.Engine.(*Executor), c.Session.(*Client)
+	x.monitor(x.e.notice.Load(), &ran{client: cl, cmd: &spec.Command{}, args: c.Args, db: cl.db})
+}
+
 // known is the script with a source, compiled if it was not yet, or the error.
 func (s *scripting) known(source []byte) (*script.Cached, string) {
 	if found := s.cache.Find(source); found != nil {
@@ -113,6 +121,7 @@ func (s *scripting) known(source []byte) (*script.Cached, string) {
 }
 
 func evalshaRun(c *spec.Call) {
+	showScript(c)
 	if len(c.Args[1]) != 40 {
 		c.Out.Error(errNoScript)
 		return

@@ -73,6 +73,7 @@ type debugSession struct {
 // evalDebugged is EVAL by a client that debugs: its connection becomes a session's, and there the command runs again.
 func evalDebugged(c *spec.Call, cl *Client) {
 	if cl.session != nil {
+		showScript(c)
 		cl.session.eval(c)
 		return
 	}
