@@ -11,8 +11,8 @@ import (
 	"github.com/larder-cache/larder/base/limits"
 )
 
-// TestComplaints: a link that fails for one reason many times a second does not fill the log; another reason is told at once.
-func TestComplaints(t *testing.T) {
+// TestLinkComplaints: a link that fails for one reason many times a second does not fill the log; another reason is told at once.
+func TestLinkComplaints(t *testing.T) {
 	var log strings.Builder
 	clk := clock.NewFake(time.Unix(1_700_000_000, 0))
 	f := &follower{m: &Manager{Config: Config{Clock: clk, Log: slog.New(slog.NewTextHandler(&log, nil))}}, host: "127.0.0.1", port: 6379}
