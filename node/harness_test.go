@@ -122,6 +122,9 @@ func run(t *testing.T, cfg *Config) (*testNode, error) {
 	tn.Node = n
 	tn.stop = sync.OnceFunc(n.Close)
 	t.Cleanup(func() {
+		if t.Failed() {
+			n.engine.AbortScript() // there may be one without an end
+		}
 		tn.stop()
 		if t.Failed() {
 			t.Logf("log of %s:\n%s", tn.addr, tn.log)

@@ -49,7 +49,6 @@ func TestBusyScript(t *testing.T) {
 // kills the script.
 func TestKillWhileLoopsWait(t *testing.T) {
 	n := start(t, "--io-threads", "3", "--busy-reply-threshold", "0", "--save", "", "--dir", t.TempDir())
-	t.Cleanup(n.engine.AbortScript)                                                       // a test that fails leaves one that has no end
 	running, waiting, told, _, killer := n.dial(), n.dial(), n.dial(), n.dial(), n.dial() // the last is of the second one's loop
 	told.want("SUBSCRIBE begun", `["subscribe" "begun" 1]`)
 	key := "k" // not of the first shard, which PUBLISH takes
