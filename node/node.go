@@ -361,7 +361,7 @@ func (n *Node) cron() {
 		if n.engine.Asleep() || n.debug.pauseCron.Load() {
 			continue
 		}
-		now := n.clock.Now()
+		now, began := n.clock.Now(), n.clock.MonoNanos()
 		n.engine.Tick(now.UnixMilli())
 		n.repl.Tick()
 		n.slowForReplicas()
@@ -370,6 +370,7 @@ func (n *Node) cron() {
 		n.sweeper.tick(now)
 		n.sampleRates()
 		n.peak.see(n.usedMemory())
+		n.engine.CountCron(n.clock.MonoNanos() - began)
 	}
 }
 

@@ -215,3 +215,25 @@ func TestRates(t *testing.T) {
 		t.Errorf("after a reset of the counters: %v", got)
 	}
 }
+
+// TestCronTimeIsCounted: every tick of the node's clockwork counts as its time, not only those that take a sample of rates.
+func TestCronTimeIsCounted(t *testing.T) {
+	n := start(t)
+	sample := func() (next int) {
+		n.rates.mu.Lock()
+		defer n.rates.mu.Unlock()
+		return n.rates.next
+	}
+	last, at, grown := n.engine.Counters().CronNanos, sample(), 0
+	until(t, "its time grows twice between two samples", func() bool {
+		now, next := n.engine.Counters().CronNanos, sample()
+		switch {
+		case next != at:
+			at, grown = next, 0
+		case now > last:
+			grown++
+		}
+		last = now
+		return grown == 2
+	})
+}
