@@ -105,7 +105,7 @@ func (e *Engine) Free(d *keyspace.Detached) {
 	c.mu.Unlock()
 }
 
-// Run goes once through all shards. It takes as long as there is work, never more than limits.ActiveExpireBudget under one lock.
+// Run goes once through all shards. It takes as long as there is work, and lets go of a shard after each step: sampleKeys says how long one is.
 func (c *Cycle) Run() {
 	c.freeSome()
 	c.x.e.freeTracked()

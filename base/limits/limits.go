@@ -183,8 +183,6 @@ const (
 	// LoadBatchElements and LoadBatchBytes are about how many elements of a collection that is loaded are added under one hold of its shard's lock.
 	LoadBatchElements = 128
 	LoadBatchBytes    = 32 * KiB
-	// ActiveExpireBudget is how long one expiry cycle may work on a shard before it lets go of the lock.
-	ActiveExpireBudget = 200 * time.Microsecond
 	// DefragLockHold is how long active defragmentation holds a shard at a time.
 	DefragLockHold = 200 * time.Microsecond
 	// HeapLookEvery is how often the size of Go's heap is looked at. What is not in use of HeapGrowthBytes more than the least is

@@ -19,7 +19,7 @@ func TestPayloadsWithRedis(t *testing.T) {
 		if got := string(c.Value("GET", "k").Str); got != v {
 			t.Errorf("%.50q of redis: %.50q", v, got)
 		}
-		val, err := rdb.ReadDump(c.Value("DUMP", "k").Str, rdb.Limits{})
+		_, val, err := rdb.OpenDump(c.Value("DUMP", "k").Str, rdb.ReaderOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,7 +1,6 @@
 package rdb
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -11,7 +10,7 @@ import (
 // both least significant first. Source: createDumpPayload of Valkey's cluster.c.
 const dumpFooterBytes = 2 + 8
 
-// ErrDumpPayload is what every refusal of ParseDump and ReadDump that Redis words as "DUMP payload version or checksum
+// ErrDumpPayload is what every refusal of OpenDump that Redis words as "DUMP payload version or checksum
 // are wrong" is: errors.Is(err, ErrDumpPayload). Other errors mean "Bad data format".
 var ErrDumpPayload = errors.New("DUMP payload version or checksum are wrong")
 
@@ -23,15 +22,6 @@ func (e dumpError) Unwrap() error { return e.error }
 
 // Is makes every dumpError an ErrDumpPayload.
 func (e dumpError) Is(target error) bool { return target == ErrDumpPayload }
-
-// Dump returns the DUMP payload of a string, of DefaultVersion and not compressed.
-func Dump(value []byte) []byte {
-	p, err := DumpValue(Value{Type: TypeString, String: value}, WriterOptions{})
-	if err != nil {
-		return nil // not reached: every version holds strings
-	}
-	return p
-}
 
 // DumpValue returns the DUMP payload of v, of version opts.Version (0: DefaultVersion), or an *UnsupportedError when
 // that version cannot hold v. A DUMP payload always has a checksum.
@@ -58,14 +48,8 @@ func DumpValue(v Value, opts WriterOptions) ([]byte, error) {
 	return binary.LittleEndian.AppendUint64(out, crcUpdate(0, out)), nil
 }
 
-// ParseDump checks a DUMP payload's version and checksum and returns the value's type byte and its serialized bytes,
-// which are part of payload. It does not look into the bytes: see ReadDump.
-func ParseDump(payload []byte) (t Type, body []byte, err error) {
-	t, _, body, err = parseDump(payload, false)
-	return t, body, err
-}
-
-// parseDump is ParseDump with the version; the checksum may be left alone.
+// parseDump checks a DUMP payload's version and, unless it is to be left alone, its checksum, and returns the value's type, the version and the value's
+// serialized bytes, which are part of payload. It does not look into the bytes: see OpenDump.
 func parseDump(payload []byte, skipChecksum bool) (t Type, version int, body []byte, err error) {
 	at := len(payload) - dumpFooterBytes
 	if at < 1 {
@@ -83,38 +67,4 @@ func parseDump(payload []byte, skipChecksum bool) (t Type, version int, body []b
 		return 0, 0, nil, dumpError{&CorruptError{Offset: int64(at + 2), What: fmt.Sprintf("wrong checksum: stored is %016x, the payload has %016x", stored, sum)}}
 	}
 	return Type(payload[0]), version, payload[1:at], nil
-}
-
-// ReadDump checks and decodes a DUMP payload: a string in full, any other value by its structure. The value's slices
-// are not part of payload.
-func ReadDump(payload []byte, lim Limits) (Value, error) {
-	return ReadDumpAs(payload, ReaderOptions{Limits: lim, Deep: true})
-}
-
-// ReadDumpAs is ReadDump with a choice: whether the payload's checksum is checked, and whether a packed encoding is looked into.
-func ReadDumpAs(payload []byte, opts ReaderOptions) (Value, error) {
-	t, version, body, err := parseDump(payload, opts.SkipChecksum)
-	if err != nil {
-		return Value{}, err
-	}
-	info, ok := t.info()
-	if !ok || !t.existsIn(version) {
-		return Value{}, &UnsupportedError{What: fmt.Sprintf("type %d in a DUMP payload of RDB version %d", t, version)}
-	}
-	if len(body) == 0 {
-		return Value{}, &CorruptError{Offset: 1, What: "the value is missing"}
-	}
-	r := NewReader(bytes.NewReader(body), ReaderOptions{Limits: opts.Limits, SizeBytes: int64(len(body)), SkipChecksum: true, Deep: opts.Deep})
-	r.version = version
-	v, err := r.value(t, info)
-	if err == nil && r.Offset() != int64(len(body)) {
-		err = r.corruptAt(r.Offset(), "%d bytes after the value", int64(len(body))-r.Offset())
-	}
-	if c := (*CorruptError)(nil); errors.As(err, &c) {
-		c.Offset++ // the type byte
-	}
-	if err != nil {
-		return Value{}, err
-	}
-	return v, nil
 }

@@ -56,7 +56,6 @@ type Aux struct{ Name, Value string }
 // Names of Aux fields. Source: rdbSaveInfoAuxFields of Redis and Valkey.
 const (
 	AuxRedisVer     = "redis-ver"
-	AuxValkeyVer    = "valkey-ver"
 	AuxRedisBits    = "redis-bits"     // 64 or 32
 	AuxCtime        = "ctime"          // Unix time in seconds
 	AuxUsedMem      = "used-mem"       // bytes

@@ -41,14 +41,8 @@ func AppendInt(lp []byte, n int64) []byte { return putInt(lp, End(lp), 0, n) }
 // Prepend adds string s before the first entry.
 func Prepend(lp, s []byte) []byte { return put(lp, HeaderBytes, 0, s) }
 
-// PrependInt adds n before the first entry.
-func PrependInt(lp []byte, n int64) []byte { return putInt(lp, HeaderBytes, 0, n) }
-
 // Insert adds string s before the entry at at, which may be End. The new entry's position is at.
 func Insert(lp []byte, at int, s []byte) []byte { return put(lp, at, 0, s) }
-
-// InsertInt is Insert of an integer.
-func InsertInt(lp []byte, at int, n int64) []byte { return putInt(lp, at, 0, n) }
 
 // InsertAfter adds string s behind the entry at at and returns the new entry's position.
 func InsertAfter(lp []byte, at int, s []byte) ([]byte, int) {

@@ -104,8 +104,6 @@ func (w *twin) insert(i int, s string, way int) {
 		w.lp = AppendInt(w.lp, n)
 	case way%4 == 0 && i == len(w.all):
 		w.lp = Append(w.lp, b)
-	case way%4 == 1 && i == 0 && isInt:
-		w.lp = PrependInt(w.lp, n)
 	case way%4 == 1 && i == 0:
 		w.lp = Prepend(w.lp, b)
 	case way%4 == 2 && i > 0:
@@ -119,8 +117,6 @@ func (w *twin) insert(i int, s string, way int) {
 		if at != want {
 			w.tb.Fatalf("InsertAfter says %d, want %d", at, want)
 		}
-	case isInt && way%2 == 0:
-		w.lp = InsertInt(w.lp, w.at(i), n)
 	default:
 		w.lp = Insert(w.lp, w.at(i), b)
 	}
