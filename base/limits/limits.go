@@ -25,8 +25,8 @@ const (
 	// MaxPreAuthMultibulkArgs and MaxPreAuthBulkBytes are the same two bounds for a client that has yet to authenticate.
 	MaxPreAuthMultibulkArgs = 10
 	MaxPreAuthBulkBytes     = 16 * KiB
-	// MaxPreAuthOutputBytes is how much unread output an unauthenticated client may have before it is cut
-	// (CVE-2025-21605).
+	// MaxPreAuthOutputBytes ends a turn of an unauthenticated client: with so much output its further commands wait until it has read
+	// that (CVE-2025-21605).
 	MaxPreAuthOutputBytes = 64 * KiB
 	// ReadChunkBytes is how much one read takes from a socket at most.
 	ReadChunkBytes = 64 * KiB

@@ -155,6 +155,11 @@ type Y int
 		"docs/a.md", "see https://example.com" + folder + " and a network" + folder + "\n" + folder + "\n",
 		"go.mod", "module golang.org/x/y\n",
 	}, []string{"Makefile:2", "a/a.go:3", "docs/a.md:2"}},
+	{"a test that is there, one that is not, and words", "pages", []string{
+		"a/a.go", "package a\n\nfunc TestInCode() {}\n",
+		"a/a_test.go", "package a\n\nfunc TestX() {}\n\nfunc FuzzX() {}\n\nfunc (t) TestMethod() {}\n",
+		"docs/a.md", "| a | `TestX`, `FuzzX` |\n| b | `TestX`, `TestInCode` |\nTestY, Test and `Tests`\n`TestMethod`\n",
+	}, []string{"docs/a.md:2", "docs/a.md:4"}},
 	{"spaces", "gofmt", []string{"a/a.go", "package a\n\nvar x = 1\n", "a/b.go", "package a\nvar  y = 1\n"}, []string{"a/b.go:1"}},
 	{"one line too many", "file-length", []string{
 		"a/long.go", "package a\n" + strings.Repeat("\n", maxFileLines),

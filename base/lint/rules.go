@@ -45,6 +45,7 @@ func Rules() []Rule {
 		{"package-doc", "each package says what it is and what it is not", checkPackageDocs},
 		{"exported-doc", "who uses a name must not have to read its code", eachGo(checkExportedDocs)},
 		{"places", "the source must not depend on one machine or one registry", checkPlaces},
+		{"pages", "a table of tests is worth nothing if one of them is not there", checkPages},
 		{"gofmt", "one form, so that a difference is a change", eachGo(checkFormat)},
 		{"file-length", fmt.Sprintf("a file over %d lines has more than one purpose", maxFileLines), eachGo(checkFileLength)},
 	}
