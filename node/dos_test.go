@@ -168,7 +168,9 @@ func TestDoSWrongTerminators(t *testing.T) {
 			"*2\r\n$3\r\nGET\r\n$1\r\nx\n\n", "*1\r\n$3\r\nGETS\r\n", "*1\n$4\r\nPING\r\n", "*1\r\n$4\nPING\r\n"} {
 			p := n.dial()
 			p.send(bad + after)
-			p.nc.(*net.TCPConn).CloseWrite()
+			if got := p.reply(); !strings.HasPrefix(got, "-ERR Protocol error") {
+				t.Errorf("%q: %s", bad, got)
+			}
 			if !drained(p.nc) {
 				t.Errorf("%q: still open", bad)
 			}
