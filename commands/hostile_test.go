@@ -30,7 +30,7 @@ var hostile = []string{
 	"SCAN 18446744073709551616", "HSCAN h 99999999999999999999", "SCAN 0 COUNT -9223372036854775808",
 	"EVAL return 9223372036854775807", "EVAL return -1",
 	// CVE-2023-28856: results that are no number.
-	"HINCRBYFLOAT h f inf", "HINCRBYFLOAT h f -inf", "HINCRBYFLOAT h f nan", "HINCRBYFLOAT h big 1.7e308", "HEXISTS h none", "INCRBYFLOAT num inf",
+	"HINCRBYFLOAT h f inf", "HINCRBYFLOAT h f -inf", "HINCRBYFLOAT h f nan", "HINCRBYFLOAT h big 1.7e308", "HINCRBYFLOAT h huge 1.1e4932", "HINCRBYFLOAT h huge -1.1e4932", "INCRBYFLOAT huge 1.1e4932", "HEXISTS h none", "INCRBYFLOAT num inf",
 	"INCRBYFLOAT num nan", "ZINCRBY z nan a", "ZADD z nan a", "ZADD z INCR -inf top", "ZADD z INCR +inf a", "HINCRBY h n 9223372036854775807",
 	// Times whose milliseconds overflow.
 	"SET str v PX 9223372036854775807", "GETEX str EX 9223372036854775807", "EXPIRE str 9223372036854775807", "RESTORE r 9223372036854775807 x",
@@ -40,7 +40,7 @@ var hostile = []string{
 func TestHostileNumbers(t *testing.T) {
 	s := enginetest.New(t, enginetest.Start)
 	c, real := s.Client(), enginetest.StartRedis(t).Dial()
-	for _, line := range []string{"SET str v", "SET num 1", "RPUSH l a b c", "SADD s a b c", "ZADD z 1 a 2 b", "ZADD z inf top", "HSET h f 1 n 5 big 1.7e308"} {
+	for _, line := range []string{"SET str v", "SET num 1", "RPUSH l a b c", "SADD s a b c", "ZADD z 1 a 2 b", "ZADD z inf top", "HSET h f 1 n 5 big 1.7e308 huge 1.1e4932", "SET huge 1.1e4932"} {
 		c.Do(line)
 		real.Value(strings.Fields(line)...)
 	}

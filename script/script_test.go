@@ -195,6 +195,25 @@ func TestHostile(t *testing.T) {
 	}
 }
 
+// TestRepliesKeepTheirLine: no part of a reply that RESP3 ends by a line's end has one in it (CVE-2025-67733).
+func TestRepliesKeepTheirLine(t *testing.T) {
+	for source, want := range map[string]string{
+		"return {verbatim_string={format='a\\r\\n+b', string='x\\r\\ny'}}": "=8\r\na  :x\r\ny\r\n",
+		"return {big_number='1\\r\\n+2'}":                                  "(1  +2\r\n",
+		"return redis.error_reply('a\\r\\n+b')":                            "-ERR a  +b\r\n",
+	} {
+		f, err := newVM().Compile(evalChunk, []byte(source))
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := resp.Writer{Proto: 3}
+		newVM().Eval(f, Run{Host: &testHost{}, Name: "sha", Out: &out})
+		if string(out.Buf) != want {
+			t.Errorf("%s: %q, want %q", source, out.Buf, want)
+		}
+	}
+}
+
 // TestMemory: whatever a script fills memory with, it ends at its bound, and the heap is never far beyond it.
 func TestMemory(t *testing.T) {
 	const full = "not enough memory"
