@@ -270,15 +270,9 @@ func (s *selector) databaseAllowed(db int) bool {
 	return found
 }
 
+// firstArgAllowed looks at rules such as +select|0. Subcommands have none.
 func (s *selector) firstArgAllowed(cmd *spec.Command, args [][]byte) bool {
-	at := 1
-	if cmd.Parent() != nil {
-		at = 2
-	}
-	if at >= len(args) {
-		return false
-	}
-	return slices.ContainsFunc(s.firstArgs[cmd.ID()], func(a string) bool { return spec.EqualFold(args[at], a) })
+	return len(args) > 1 && slices.ContainsFunc(s.firstArgs[cmd.ID()], func(a string) bool { return spec.EqualFold(args[1], a) })
 }
 
 // keyAllowed: one pattern must allow all that the command does with the key.
