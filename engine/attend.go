@@ -61,10 +61,10 @@ func listeningOf(t *spec.Table) []listening {
 func (x *Executor) refusedListener(c *Client, cmd *spec.Command) string {
 	l, subscribed := x.e.listening[cmd.ID()], c.attend&attendChannels != 0
 	switch {
-	case c.attend&attendMonitor != 0 && cmd.Flags&(spec.Write|spec.ReadOnly|spec.MayReplicate) != 0:
-		return "ERR Replica can't interact with the keyspace"
 	case subscribed && c.Out.Proto < 3 && l&mayListen == 0:
 		return "ERR Can't execute '" + cmd.FullName() + "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"
+	case c.attend&attendMonitor != 0 && cmd.Flags&(spec.Write|spec.ReadOnly|spec.MayReplicate) != 0:
+		return "ERR Replica can't interact with the keyspace"
 	case !subscribed && l&unlistens != 0:
 		return "NOSUB '" + cmd.FullName() + "' command executed not in subscribed mode"
 	}

@@ -352,24 +352,25 @@ func (x *Executor) serveOne(w *waiter, full bool) bool {
 	if w.args != nil {
 		args = w.args
 	}
+	before := c.feed.taken()
 	x.client = c
 	x.pos, _ = cmd.Positions(x.pos[:0], args) // they were told when it blocked
 	out := resp.Writer{Proto: w.proto}
 	msg, park := x.refusedAgain(c, cmd, args, full)
 	switch {
 	case park:
-		b.claimed.Store(false)
+		c.unclaim(b, before)
 		return false
 	case msg != "":
 		out.Error(msg)
 		x.turn.rejected(cmd, out.Buf)
 		b.run = nil // it did not run, so it is not counted as one that did
 	case !x.runAgain(c, cmd, args, &out, b.run):
-		b.claimed.Store(false)
+		c.unclaim(b, before)
 		return true
 	}
 	x.e.leaveLocked(w)
-	c.answer(b, func(to *resp.Writer) { to.Buf = append(to.Buf, out.Buf...) })
+	c.answer(b, before, func(to *resp.Writer) { to.Buf = append(to.Buf, out.Buf...) })
 	return true
 }
 

@@ -66,6 +66,7 @@ func (x *Executor) broadcast() {
 		return
 	}
 	for p, keys := range x.pending {
+		slices.Sort(keys.names) // as Redis' table of them has them
 		x.e.broadcast(p, keys)
 	}
 	x.pending = nil

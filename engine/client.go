@@ -500,12 +500,12 @@ func (c *Client) Unblock(b *Block, reply func(w *resp.Writer)) bool {
 	if !b.claimed.CompareAndSwap(false, true) {
 		return false
 	}
-	c.answer(b, reply)
+	c.answer(b, c.feed.taken(), reply)
 	return true
 }
 
-// answer is Unblock by who has claimed the block.
-func (c *Client) answer(b *Block, reply func(w *resp.Writer)) {
+// answer is Unblock by who has claimed the block, behind what was pushed before.
+func (c *Client) answer(b *Block, before []byte, reply func(w *resp.Writer)) {
 	c.reg.setBlocked(c, false)
 	c.conn.Do(func() {
 		if b.wait != nil {
@@ -513,6 +513,7 @@ func (c *Client) answer(b *Block, reply func(w *resp.Writer)) {
 		}
 		c.blocked.CompareAndSwap(b, nil)
 		set64(&c.info.argvMem, 0)
+		c.Out.Buf = append(c.Out.Buf, before...)
 		start := len(c.Out.Buf)
 		reply(&c.Out)
 		c.reg.e.resumed(b, c.Out.Buf[start:])

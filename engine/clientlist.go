@@ -60,9 +60,26 @@ func (c *Client) Line(nowMs int64) string {
 		"argv-mem=%d multi-mem=%d rbs=%d rbp=%d obl=%d oll=%d omem=%d tot-mem=%d events=%s cmd=%s user=%s redir=%d resp=%d lib-name=%s lib-ver=%s "+
 		"tot-net-in=%d tot-net-out=%d tot-cmds=%d",
 		c.id, c.addr(), c.conn.LocalAddr(), c.conn.FD(), text(&i.name), (nowMs-c.createdMs)/1000, max(nowMs-i.lastMs.Load(), 0)/1000, c.flagLetters(), capa,
-		i.db.Load(), i.subs[channels].Load(), i.subs[patterns].Load(), i.subs[shardChannels].Load(), i.multi.Load(), i.watching.Load(), i.queryLen.Load(), max(i.queryFree.Load(), 0),
+		i.db.Load(), i.subs[channels].Load(), i.subs[patterns].Load(), i.subs[shardChannels].Load(), c.queued(), c.watching(), i.queryLen.Load(), max(i.queryFree.Load(), 0),
 		argv, i.multiBytes.Load(), min(i.outCap.Load(), OutChunk), i.outPeak.Load(), min(unsent, OutChunk), (behind+OutChunk-1)/OutChunk, behind,
 		i.mem.Load()+i.runMem.Load(), events, cmd, user, c.redirection(), i.proto.Load(), text(&i.libName), text(&i.libVer), i.totalIn.Load(), i.totalOut.Load(), i.totalCmds.Load())
+}
+
+// queued is how many commands its transaction has, none if it is lost; -1 outside of one.
+func (c *Client) queued() int32 {
+	n := c.info.multi.Load()
+	if c.info.dirty.Load() {
+		return min(n, 0)
+	}
+	return n
+}
+
+// watching is how many keys the client watches that still matter: none when its transaction is lost.
+func (c *Client) watching() int32 {
+	if c.info.dirty.Load() {
+		return 0
+	}
+	return c.info.watching.Load()
 }
 
 func (c *Client) flagLetters() string {

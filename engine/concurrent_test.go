@@ -279,12 +279,12 @@ func TestPauseTransaction(t *testing.T) {
 	w := &wire{}
 	c, x := s.Engine.NewClient(w), s.Engine.NewExecutor()
 	x.BeginTurn()
-	s.Client().Do("CLIENT PAUSE 100 WRITE")
 	for _, l := range []string{"MULTI", "SET k v"} {
 		if o := x.Run(c, words(l)); o != engine.Done {
 			t.Fatalf("%s: outcome %d", l, o)
 		}
 	}
+	s.Client().Do("CLIENT PAUSE 100 WRITE")
 	if o := x.Run(c, words("EXEC")); o != engine.Parked {
 		t.Fatalf("EXEC of a write: outcome %d", o)
 	}

@@ -165,8 +165,13 @@ func (x *Executor) run(c *Client, args [][]byte) Outcome {
 	}
 	if c.multi.on && !x.e.steering[cmd.ID()] {
 		// EXEC checks again with the shards held; but who is refused should hear so now.
-		if msg, _ := x.refusedAfter(c, cmd, args, x.e.Gate()); msg != "" {
-			return x.reject(c, cmd, msg)
+		if g := x.e.Gate(); g != 0 {
+			if msg, park := x.refusedAfter(c, cmd, args, g); msg != "" {
+				return x.reject(c, cmd, msg)
+			} else if park && g&(GatePauseAll|GatePauseWrite) != 0 {
+				x.e.parkLocked(c) // as in Redis, a pause keeps commands from being queued
+				return Parked
+			}
 		}
 		return x.queue(c, cmd, args, bad)
 	}
@@ -212,8 +217,12 @@ func steersTransaction(cmd *spec.Command) bool {
 // resolve finds the command that is called, which is the client's last one from then on.
 func (x *Executor) resolve(c *Client, args [][]byte) (*spec.Command, bool) {
 	cmd, found := x.e.Table.Resolve(args)
-	if found && c.lastCmd != cmd {
-		c.lastCmd = cmd
+	last := cmd
+	if !found && len(args) > 1 {
+		last = nil // also of a container whose subcommand does not exist
+	}
+	if c.lastCmd != last {
+		c.lastCmd = last
 	}
 	return cmd, found
 }
@@ -519,12 +528,12 @@ func (x *Executor) invoke(cmd *spec.Command) {
 // reject answers an error for a command that was not run. Within MULTI the transaction is lost.
 func (x *Executor) reject(c *Client, cmd *spec.Command, msg string) Outcome {
 	if c.multi.on {
-		c.multi.failed = true
+		c.multi.fail()
 	}
-	if c.multi.on && cmd != nil && cmd == x.e.exec {
+	if cmd != nil && cmd == x.e.exec { // without a MULTI as well
 		x.discard(c)
 		if !strings.HasPrefix(msg, redirectPrefix) {
-			msg = "EXECABORT Transaction discarded because of: " + msg
+			msg = "EXECABORT Transaction discarded because of: " + strings.TrimPrefix(msg, "ERR ")
 		}
 		// Monitors have seen the MULTI: they should see that it is over.
 		x.monitor(x.e.notice.Load(), &ran{client: c, cmd: cmd, args: [][]byte{[]byte("exec")}, db: c.db})

@@ -60,7 +60,7 @@ func (c *Client) pushWithin(kind byte, head, tail []byte, unread int64) {
 // takeFeed is the message to the client's loop: it moves what was pushed into the output.
 func (c *Client) takeFeed() {
 	if b := c.blocked.Load(); b != nil && b.claimed.Load() {
-		return // the answer that the client waited for is on its way: it comes first, and brings the feed with it
+		return // the answer that the client waited for is on its way: it brings with it what was pushed before and behind it
 	}
 	f := &c.feed
 	f.mu.Lock()
@@ -78,6 +78,35 @@ func (c *Client) takeNow() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	c.drainLocked()
+}
+
+// taken is what was pushed so far, for who is about to answer a blocked client, which it has claimed: it stands before the answer, and what the answer's making
+// has others push, behind. The message is still on its way, or has come and found the client claimed.
+func (f *feed) taken() []byte {
+	if !f.some.Load() {
+		return nil
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	b := f.buf
+	f.buf = nil
+	f.some.Store(false)
+	return b
+}
+
+// unclaim lets a client wait on that was claimed, and have what was taken of its feed.
+func (c *Client) unclaim(b *Block, taken []byte) {
+	f := &c.feed
+	if len(taken) > 0 {
+		f.mu.Lock()
+		f.buf = append(taken, f.buf...)
+		f.some.Store(true)
+		f.mu.Unlock()
+	}
+	b.claimed.Store(false)
+	if f.some.Load() {
+		c.conn.Do(c.takeFeed) // the message may have come meanwhile
+	}
 }
 
 // SpareForPushes is how many bytes the output buffer, if nothing is in it, is bigger than the client's own replies made it: what was pushed did. It shrinks when the

@@ -54,7 +54,7 @@ func (x *Executor) monitor(n *notice, r *ran) {
 	line := appendMonitorLine(x.line[:0], x.e.Clock.Now().UnixMicro(), r)
 	share := max(limits.MaxMonitorsBytes/int64(len(n.monitors)), limits.MinMonitorBytes)
 	for _, m := range n.monitors {
-		if !m.Killed() && !m.silent.Load() {
+		if !m.Killed() && !m.silent.Load() && !m.quit.Load() {
 			m.pushWithin(0, line, nil, share)
 		}
 	}

@@ -84,6 +84,10 @@ func (x *Executor) queue(c *Client, cmd *spec.Command, args [][]byte, bad string
 		size += len(a)
 	}
 	m := &c.multi
+	if m.failed || c.info.dirty.Load() { // it will never run
+		c.Out.Simple("QUEUED")
+		return Done
+	}
 	if len(m.queued) >= limits.MaxQueuedCommands || m.size+int64(size) > limits.MaxQueuedBytes {
 		return x.reject(c, cmd, "ERR the transaction is too big")
 	}
@@ -109,6 +113,11 @@ func (x *Executor) queue(c *Client, cmd *spec.Command, args [][]byte, bad string
 	}
 	c.Out.Simple("QUEUED")
 	return Done
+}
+
+// fail loses the transaction: what is queued is let go of, and EXEC will say why.
+func (m *multi) fail() {
+	*m = multi{on: true, failed: true, db: m.db, watched: m.watched, watchSize: m.watchSize}
 }
 
 // sliceBytes is what an argument takes beside its bytes.

@@ -55,7 +55,7 @@ func TestTransactions(t *testing.T) {
 			{"a", "MULTI", "OK"}, {"a", "GET", "-ERR wrong number of arguments for 'get' command"}, {"a", "EXEC", "-EXECABORT Transaction discarded because of previous errors."},
 			{"a", "MULTI", "OK"}, {"a", "EXEC", "[]"}},
 		"an EXEC with arguments aborts": {{"a", "MULTI", "OK"}, {"a", "SET k 1", "QUEUED"},
-			{"a", "EXEC now", "-EXECABORT Transaction discarded because of: ERR wrong number of arguments for 'exec' command"}, {"a", "GET k", nilReply}},
+			{"a", "EXEC now", "-EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command"}, {"a", "GET k", nilReply}},
 		"errors of commands do not stop the rest": {
 			{"a", "SET s x", "OK"}, {"a", "MULTI", "OK"}, {"a", "INCR s", "QUEUED"}, {"a", "SET t y", "QUEUED"},
 			{"a", "EXEC", "[-ERR value is not an integer or out of range OK]"}, {"a", "GET t", `"y"`}},

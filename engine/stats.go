@@ -303,7 +303,7 @@ func (e *Engine) ClientTotals() (t ClientTotals) {
 		if c.Class() == ClassPubSub {
 			t.PubSub++
 		}
-		if c.info.watching.Load() > 0 {
+		if c.watching() > 0 {
 			t.Watching++
 		}
 		if b := c.blocked.Load(); b != nil && b.DeadlineMs > 0 {

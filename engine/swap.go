@@ -56,6 +56,6 @@ func (x *Executor) swapWatch(w *watch, before, after keyspace.Entry) {
 	case !w.expired && !before.Found() && missing:
 		w.expired = true
 	default:
-		w.touched = true
+		w.touch()
 	}
 }

@@ -293,7 +293,7 @@ func (c *Client) endCaching() {
 	if !c.track.caching || c.multi.on {
 		return
 	}
-	if p := c.lastCmd.Parent(); p == nil || p.Name != "client" {
+	if l := c.lastCmd; l == nil || l.Parent() == nil || l.Parent().Name != "client" {
 		c.track.caching = false
 	}
 }
