@@ -102,15 +102,24 @@ type Peer struct {
 	in   *resp.Reader
 }
 
+// Socket is the path of the unix socket on which it listens.
+func (r *Redis) Socket() string { return r.path }
+
 // Dial connects.
 func (r *Redis) Dial() *Peer {
 	r.tb.Helper()
-	conn, err := net.Dial("unix", r.path)
+	return Dial(r.tb, r.path)
+}
+
+// Dial connects to a server that listens on a unix socket, until the test ends.
+func Dial(tb testing.TB, path string) *Peer {
+	tb.Helper()
+	conn, err := net.Dial("unix", path)
 	if err != nil {
-		r.tb.Fatal(err)
+		tb.Fatal(err)
 	}
-	r.tb.Cleanup(func() { conn.Close() })
-	p := &Peer{tb: r.tb, conn: conn}
+	tb.Cleanup(func() { conn.Close() })
+	p := &Peer{tb: tb, conn: conn}
 	p.in = resp.NewReader(io.TeeReader(conn, &p.raw))
 	return p
 }

@@ -2,10 +2,10 @@
 // that they hold. The commands are made from the declarations, so that one that is added is tested with it. The real server is the installed redis-server,
 // or what REDIS_SERVER of the environment names: any of Redis 7 or Valkey.
 //
-// It is about what commands do: sockets, limits and what a server says of itself are tested elsewhere.
+// It is about what commands do: limits and most of what a server says of itself are tested elsewhere.
 //
 // Reading order: generate_test.go, peer_test.go, arguments_test.go, certain_test.go, differential_test.go, compare_test.go, differences_test.go, minimise_test.go;
-// cases_test.go has what chance seldom finds.
+// cases_test.go has what chance seldom finds. clients_test.go, where to read on from there, is about several clients of a node with sockets.
 package differential
 
 import (

@@ -42,7 +42,7 @@ func quote(args []string) string {
 }
 
 // shrink leaves out acts, in ever smaller pieces, as long as what is left still fails.
-func shrink(acts []act, fails func([]act) bool) []act {
+func shrink[T any](acts []T, fails func([]T) bool) []T {
 	for size := len(acts) / 2; size > 0; size /= 2 {
 		for at := 0; at < len(acts); {
 			less := slices.Concat(acts[:at], acts[min(at+size, len(acts)):])
