@@ -136,12 +136,12 @@ func (x *Executor) run(c *Client, args [][]byte) Outcome {
 			return CloseAfter
 		}
 		if len(args) > 1 {
-			return x.reject(c, nil, x.unknown(cmd, args))
+			return x.reject(c, nil, args, x.unknown(cmd, args))
 		}
-		return x.reject(c, cmd, x.unknown(cmd, args)) // a container alone counts as its call
+		return x.reject(c, cmd, args, x.unknown(cmd, args)) // a container alone counts as its call
 	}
 	if !cmd.ArityOK(len(args)) {
-		return x.reject(c, cmd, "ERR wrong number of arguments for '"+cmd.FullName()+"' command")
+		return x.reject(c, cmd, args, "ERR wrong number of arguments for '"+cmd.FullName()+"' command")
 	}
 	pos, err := cmd.Positions(x.pos[:0], args)
 	x.pos = pos
@@ -152,22 +152,22 @@ func (x *Executor) run(c *Client, args [][]byte) Outcome {
 	if err != nil {
 		// Without its keys nothing can be locked or allowed; the handlers would refuse such a call as well, in EXEC when it is their turn.
 		if x.pos, bad = x.pos[:0], badKeys(cmd, args, err); !c.multi.on || x.e.steering[cmd.ID()] {
-			return x.reject(c, cmd, bad)
+			return x.reject(c, cmd, args, bad)
 		}
 	}
 	if x.nested && !cmd.Is(spec.AllowBusy) {
 		if msg := x.e.busyText(); msg != "" {
-			return x.reject(c, cmd, msg)
+			return x.reject(c, cmd, args, msg)
 		}
 	}
 	if msg := x.refusedBefore(c, cmd, args); msg != "" {
-		return x.reject(c, cmd, msg)
+		return x.reject(c, cmd, args, msg)
 	}
 	if c.multi.on && !x.e.steering[cmd.ID()] {
 		// EXEC checks again with the shards held; but who is refused should hear so now.
 		if g := x.e.Gate(); g != 0 {
 			if msg, park := x.refusedAfter(c, cmd, args, g); msg != "" {
-				return x.reject(c, cmd, msg)
+				return x.reject(c, cmd, args, msg)
 			} else if park && g&(GatePauseAll|GatePauseWrite) != 0 {
 				x.e.parkLocked(c) // as in Redis, a pause keeps commands from being queued
 				return Parked
@@ -370,7 +370,7 @@ func (x *Executor) runLocked(c *Client, cmd *spec.Command, args [][]byte) Outcom
 			return Parked
 		} else if msg != "" {
 			x.release()
-			return x.reject(c, cmd, msg)
+			return x.reject(c, cmd, args, msg)
 		}
 		c.patient = false // it was for this command
 	}
@@ -526,7 +526,7 @@ func (x *Executor) invoke(cmd *spec.Command) {
 }
 
 // reject answers an error for a command that was not run. Within MULTI the transaction is lost.
-func (x *Executor) reject(c *Client, cmd *spec.Command, msg string) Outcome {
+func (x *Executor) reject(c *Client, cmd *spec.Command, args [][]byte, msg string) Outcome {
 	if c.multi.on {
 		c.multi.fail()
 	}
@@ -536,7 +536,7 @@ func (x *Executor) reject(c *Client, cmd *spec.Command, msg string) Outcome {
 			msg = "EXECABORT Transaction discarded because of: " + strings.TrimPrefix(msg, "ERR ")
 		}
 		// Monitors have seen the MULTI: they should see that it is over.
-		x.monitor(x.e.notice.Load(), &ran{client: c, cmd: cmd, args: [][]byte{[]byte("exec")}, db: c.db})
+		x.monitor(x.e.notice.Load(), &ran{client: c, cmd: cmd, args: args, db: c.db})
 	}
 	start := len(c.Out.Buf)
 	c.Out.Error(msg)

@@ -89,7 +89,7 @@ func (x *Executor) queue(c *Client, cmd *spec.Command, args [][]byte, bad string
 		return Done
 	}
 	if len(m.queued) >= limits.MaxQueuedCommands || m.size+int64(size) > limits.MaxQueuedBytes {
-		return x.reject(c, cmd, "ERR the transaction is too big")
+		return x.reject(c, cmd, args, "ERR the transaction is too big")
 	}
 	q := queued{cmd: cmd, bad: bad, pos: append([]spec.KeyPos(nil), x.pos...), args: make([][]byte, len(args))}
 	buf := make([]byte, 0, size)

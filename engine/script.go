@@ -217,12 +217,6 @@ type scriptRun struct {
 	dropped atomic.Bool // what it did is not to be journaled: the process ends
 }
 
-// showScript shows a call that runs Lua to the monitors, before what it does: whether there is such a script comes later.
-func showScript(c *spec.Call) {
-	x, cl := c.Engine.(*Executor), c.Session.(*Client)
-	x.monitor(x.e.notice.Load(), &ran{client: cl, cmd: &spec.Command{}, args: c.Args, db: cl.db})
-}
-
 // runScript runs a script or function, with its shards held.
 func (x *Executor) runScript(c *spec.Call, r *scriptRun, flags script.Flags, run func(script.Run) bool) {
 	cl := c.Session.(*Client)

@@ -88,7 +88,6 @@ func numKeys(c *spec.Call, bad string) bool {
 }
 
 func evalRun(c *spec.Call) {
-	showScript(c)
 	if cl := c.Session.(*Client); cl.debugs != debugOff {
 		evalDebugged(c, cl)
 		return

@@ -42,6 +42,7 @@ type crowd struct {
 	moves        []move            // of the present episode
 	paused       bool              // there may be a CLIENT PAUSE
 	everPaused   bool              // there was one in this episode
+	dead         map[string]bool   // keys that have expired, and may still be there
 	quiet        [crowdSize]bool   // it may have said CLIENT REPLY OFF
 	last         [crowdSize]string // what each connection received last
 }
@@ -88,7 +89,7 @@ func (v *crowd) both() []*place { return []*place{v.ours, v.theirs} }
 
 // reset begins anew, the connections too.
 func (v *crowd) reset() {
-	v.paused, v.everPaused, v.quiet = false, false, [crowdSize]bool{}
+	v.paused, v.everPaused, v.quiet, v.dead = false, false, [crowdSize]bool{}, map[string]bool{}
 	for _, p := range v.both() {
 		p.reset()
 	}
@@ -111,6 +112,7 @@ func (v *crowd) do(m move) *crowdMismatch {
 		}
 	}
 	if m.pass {
+		v.dead[m.words[1]] = true
 		time.Sleep(passing)
 	}
 	v.everPaused = v.everPaused || len(m.words) > 1 && m.words[1] == "PAUSE"

@@ -23,6 +23,9 @@ func (s *situation) has(flag string) bool { return strings.Contains(s.client["fl
 
 func (s *situation) inMulti() bool { return s.client["multi"] != "-1" }
 
+// stores: the move overwrites or deletes a key by its result.
+func (s *situation) stores() bool { return s.is("SORT") || s.is("ZUNIONSTORE") }
+
 // blocked: the client waits, or is held back.
 func blocked(client map[string]string) bool { return strings.Contains(client["flags"], "b") }
 
@@ -47,7 +50,12 @@ var unaskable = []struct {
 	}},
 	{"with CLIENT REPLY OFF a QUIT does not close the connection there", func(s *situation) bool { return s.quiet[s.conn] && s.is("QUIT") }},
 	{"who is not answered is not shown its own commands by MONITOR there", func(s *situation) bool { return s.has("O") && s.is("CLIENT", "REPLY") }},
-	{"with BCAST and NOLOOP a client is told what its scripts did there", func(s *situation) bool { return s.has("B") && (s.is("EVAL") || s.is("FCALL")) }},
+	{"a key of another type that is overwritten does not wake who waits for it there, and one that has expired is only deleted", func(s *situation) bool {
+		return s.stores() && (s.inMulti() || slices.ContainsFunc(s.all, blocked) || slices.ContainsFunc(s.words, func(w string) bool { return s.dead[w] }))
+	}},
+	{"who waits for a key looks at it there only when it may have what it waits for, and caches it only then", func(s *situation) bool {
+		return s.pass && slices.ContainsFunc(s.all, func(l map[string]string) bool { return blocked(l) && strings.Contains(l["flags"], "t") })
+	}},
 	{"in which order EXEC leaves channels is each server's own", func(s *situation) bool {
 		return s.inMulti() && len(s.words) == 1 && strings.HasSuffix(s.words[0], "UNSUBSCRIBE")
 	}},
