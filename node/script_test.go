@@ -155,6 +155,10 @@ func TestReadersInPause(t *testing.T) {
 	admin.run("FUNCTION", "LOAD", "#!lua name=r\nserver.register_function{function_name='f', callback=function() return 3 end, flags={'no-writes'}}")
 	const reader = "#!lua flags=no-writes\nreturn 1"
 	sha := strings.Trim(admin.run("SCRIPT", "LOAD", "#!lua flags=no-writes\nreturn 2"), `"`)
+	writer := n.dial() // it has queued what a pause would keep from being queued
+	writer.want("MULTI", "OK")
+	writer.run("EVAL", reader, "0")
+	writer.run("EVAL", "return 4", "0")
 	admin.want("CLIENT PAUSE 1000000 WRITE", "OK")
 	for _, c := range []struct {
 		args []string
@@ -165,15 +169,12 @@ func TestReadersInPause(t *testing.T) {
 			t.Fatalf("%q: %s", c.args, got)
 		}
 	}
-	p.want("MULTI", "OK")
-	p.run("EVAL", reader, "0")
-	p.run("EVAL", "return 4", "0")
-	p.send("*1\r\n$4\r\nEXEC\r\n")
+	writer.send("*1\r\n$4\r\nEXEC\r\n")
 	q := n.dial()
 	q.send("*3\r\n$4\r\nEVAL\r\n$8\r\nreturn 5\r\n$1\r\n0\r\n")
 	until(t, "both wait", func() bool { return admin.info("blocked_clients") == "2" })
 	admin.want("CLIENT UNPAUSE", "OK")
-	if got := p.reply() + q.reply(); got != "[1 4]5" {
+	if got := writer.reply() + q.reply(); got != "[1 4]5" {
 		t.Error(got)
 	}
 }

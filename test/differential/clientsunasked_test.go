@@ -48,7 +48,12 @@ var unaskable = []struct {
 	{"those whom a pause has held back go on at the same time if they are on different loops", func(s *situation) bool {
 		return s.paused && len(s.ours.observers) > 1 && slices.ContainsFunc(s.all, blocked) && !s.is("CLIENT", "UNPAUSE")
 	}},
-	{"with CLIENT REPLY OFF a QUIT does not close the connection there", func(s *situation) bool { return s.quiet[s.conn] && s.is("QUIT") }},
+	{"a pause that begins with EXEC is not noticed here", func(s *situation) bool { return s.is("CLIENT", "PAUSE") && (s.inMulti() || s.has("b")) }},
+	{"CLIENT REPLY in a transaction mutes what comes behind it there", func(s *situation) bool { return s.is("CLIENT", "REPLY") && s.inMulti() }},
+	{"a monitor that subscribes in a transaction is told so within EXEC's reply there", func(s *situation) bool { return s.has("O") && s.inMulti() && !s.is("EXEC") }},
+	{"with CLIENT REPLY OFF who ends its own connection keeps it there", func(s *situation) bool {
+		return s.quiet[s.conn] && (s.is("QUIT") || s.is("CLIENT", "KILL"))
+	}},
 	{"who is not answered is not shown its own commands by MONITOR there", func(s *situation) bool { return s.has("O") && s.is("CLIENT", "REPLY") }},
 	{"a key of another type that is overwritten does not wake who waits for it there, and one that has expired is only deleted", func(s *situation) bool {
 		return s.stores() && (s.inMulti() || slices.ContainsFunc(s.all, blocked) || slices.ContainsFunc(s.words, func(w string) bool { return s.dead[w] }))
