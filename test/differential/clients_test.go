@@ -168,7 +168,7 @@ func TestManyClients(t *testing.T) {
 		t.Run(strconv.Itoa(loops)+" loops", func(t *testing.T) {
 			v := newCrowd(t, loops)
 			g := newCrowdGenerator(*seed+uint64(loops), v)
-			for total, found := 0, 0; total < *count/20 && found < mostFound; total += crowdEpisode {
+			for total, found := 0, 0; total < *count/40 && found < mostFound; total += crowdEpisode {
 				if m := v.episode(g); m != nil {
 					t.Errorf("seed %d, %d loops: after %d steps larder and %s differ; %s", *seed, loops, v.ran, v.other, v.explain(v.moves, m))
 					found++
