@@ -50,7 +50,7 @@ func (v *crowd) compare(m move) *crowdMismatch {
 			for _, s := range []*seenOf{&ours, &theirs} {
 				delete(s.info, "clients_in_timeout_table")
 				for i := range s.received {
-					s.received[i] = heldBack.ReplaceAllString(s.received[i], "")
+					s.received[i] = strings.Join(strings.Fields(heldBack.ReplaceAllString(s.received[i], "")), " ")
 				}
 			}
 		}
