@@ -187,7 +187,7 @@ type unixSocket struct {
 	admin bool
 }
 
-// openUnix opens a unix socket, replacing one that a dead process left.
+// openUnix opens a unix socket, replacing one that a dead process left (removeDeadSocket).
 func (ls *listeners) openUnix(u unixSocket) error {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
@@ -235,7 +235,9 @@ func groupID(name string) (int, error) {
 	return strconv.Atoi(g.Gid)
 }
 
-// removeDeadSocket makes room for a socket. One that somebody listens on stays: taken away, that server could not be reached any more.
+// removeDeadSocket makes room for a socket: it removes one that a dead process left, and an empty file, as whoever has picked a
+// free name with mkstemp leaves one there. Redis removes anything; a file with content is more likely a slip in the configuration,
+// and a server whose socket is taken away could not be reached any more.
 func removeDeadSocket(path string) error {
 	fi, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -244,8 +246,12 @@ func removeDeadSocket(path string) error {
 	if err != nil {
 		return err
 	}
-	if fi.Mode()&os.ModeSocket == 0 {
+	empty := fi.Mode().IsRegular() && fi.Size() == 0
+	if !empty && fi.Mode()&os.ModeSocket == 0 {
 		return fmt.Errorf("%s is there and is no socket", path)
+	}
+	if empty {
+		return os.Remove(path)
 	}
 	c, err := net.Dial("unix", path)
 	if err == nil {
