@@ -66,7 +66,7 @@ func TestSocketInUse(t *testing.T) {
 	dial(t, "unix", sock).want("PING", "PONG")
 
 	file := filepath.Join(dir, "file")
-	if err := os.WriteFile(file, nil, 0o600); err != nil {
+	if err := os.WriteFile(file, []byte("kept"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := try(t, "--unixsocket", file); err == nil || !strings.Contains(err.Error(), "is no socket") {
