@@ -3,6 +3,7 @@ package node
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os/exec"
 	"path/filepath"
@@ -54,23 +55,29 @@ func (l *logBuffer) String() string {
 	return l.b.String()
 }
 
-// givenPorts are those that freePort gave: who was given one may let go of it for a while.
-var givenPorts sync.Map
+// lastPort is the port that freePort gave last, counted from firstPort.
+var lastPort atomic.Uint32
 
-// freePort is a port of 127.0.0.1 that nobody has at the moment, and nobody was given.
+// The ports of tests' servers are below those that the kernel gives to connections: one of them could have the port before its server does.
+const (
+	firstPort = 10_000
+	somePorts = 12_000
+)
+
+// freePort is a port of 127.0.0.1 that nobody has at the moment, and nobody was given lately. Processes begin in different places.
 func freePort(t *testing.T) int {
 	t.Helper()
-	for {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		port := ln.Addr().(*net.TCPAddr).Port
-		ln.Close()
-		if _, given := givenPorts.LoadOrStore(port, true); !given {
+	lastPort.CompareAndSwap(0, rand.Uint32N(somePorts))
+	for range somePorts {
+		port := firstPort + int(lastPort.Add(1)%somePorts)
+		ln, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err == nil {
+			ln.Close()
 			return port
 		}
 	}
+	t.Fatal("no port is free")
+	return 0
 }
 
 // start runs a node with larder-server's arguments, in a folder of its own unless --dir says another.
