@@ -2,6 +2,7 @@ package node
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -65,15 +67,18 @@ const (
 )
 
 // freePort is a port of 127.0.0.1 that nobody has at the moment, and nobody was given lately. Processes begin in different places.
+// It does not listen to find out: a process that is being started would have that socket for a moment longer.
 func freePort(t *testing.T) int {
 	t.Helper()
 	lastPort.CompareAndSwap(0, rand.Uint32N(somePorts))
 	for range somePorts {
 		port := firstPort + int(lastPort.Add(1)%somePorts)
-		ln, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-		if err == nil {
-			ln.Close()
+		nc, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if errors.Is(err, syscall.ECONNREFUSED) {
 			return port
+		}
+		if err == nil {
+			nc.Close()
 		}
 	}
 	t.Fatal("no port is free")
