@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/larder-cache/larder/base/porttest"
 )
 
 func TestLoadArgs(t *testing.T) {
@@ -121,7 +123,7 @@ func TestRewrite(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "node.conf")
 	old := "# mine\nport %d\nhz 20\n\n\n\nHZ 30\nrename-command flushdb badger\nhash-max-ziplist-entries 20\nsave 900 1\nsave 60 5\n# end\n"
-	port := freePort(t)
+	port := porttest.Free(t)
 	if err := os.WriteFile(path, fmt.Appendf(nil, old, port), 0o640); err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +168,7 @@ func TestRewrite(t *testing.T) {
 func TestRewriteAll(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "node.conf")
-	if err := os.WriteFile(path, fmt.Appendf(nil, "port %d\n", freePort(t)), 0o600); err != nil {
+	if err := os.WriteFile(path, fmt.Appendf(nil, "port %d\n", porttest.Free(t)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	n := startFile(t, path, "--bind", "127.0.0.1", "--dir", dir, "--enable-debug-command", "yes", "--client-output-buffer-limit", "normal 1mb 512kb 7", "--logfile", "")

@@ -2,9 +2,7 @@ package node
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os/exec"
 	"path/filepath"
@@ -12,12 +10,12 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/larder-cache/larder/base/clock"
 	"github.com/larder-cache/larder/base/invariant"
+	"github.com/larder-cache/larder/base/porttest"
 	"github.com/larder-cache/larder/engine/enginetest"
 	"github.com/larder-cache/larder/wire/resp"
 )
@@ -57,34 +55,6 @@ func (l *logBuffer) String() string {
 	return l.b.String()
 }
 
-// lastPort is the port that freePort gave last, counted from firstPort.
-var lastPort atomic.Uint32
-
-// The ports of tests' servers are below those that the kernel gives to connections: one of them could have the port before its server does.
-const (
-	firstPort = 10_000
-	somePorts = 12_000
-)
-
-// freePort is a port of 127.0.0.1 that nobody has at the moment, and nobody was given lately. Processes begin in different places.
-// It does not listen to find out: a process that is being started would have that socket for a moment longer.
-func freePort(t *testing.T) int {
-	t.Helper()
-	lastPort.CompareAndSwap(0, rand.Uint32N(somePorts))
-	for range somePorts {
-		port := firstPort + int(lastPort.Add(1)%somePorts)
-		nc, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-		if errors.Is(err, syscall.ECONNREFUSED) {
-			return port
-		}
-		if err == nil {
-			nc.Close()
-		}
-	}
-	t.Fatal("no port is free")
-	return 0
-}
-
 // start runs a node with larder-server's arguments, in a folder of its own unless --dir says another.
 func start(t *testing.T, args ...string) *testNode {
 	t.Helper()
@@ -97,7 +67,7 @@ func start(t *testing.T, args ...string) *testNode {
 
 func try(t *testing.T, args ...string) (*testNode, error) {
 	t.Helper()
-	port := freePort(t)
+	port := porttest.Free(t)
 	cfg := NewConfig()
 	dir := t.TempDir()
 	base := []string{"--bind", "127.0.0.1", "--port", strconv.Itoa(port), "--dir", dir, "--save", "", "--io-threads", "2", "--repl-backlog-size", "64mb"}
@@ -252,7 +222,7 @@ type redis struct {
 
 func startRedis(t *testing.T, args ...string) *redis {
 	t.Helper()
-	r := &redis{t: t, port: freePort(t), dir: t.TempDir(), log: &logBuffer{}}
+	r := &redis{t: t, port: porttest.Free(t), dir: t.TempDir(), log: &logBuffer{}}
 	r.addr = fmt.Sprintf("127.0.0.1:%d", r.port)
 	r.cmd = exec.Command(enginetest.RealServer(), append([]string{"--bind", "127.0.0.1", "--port", strconv.Itoa(r.port), "--dir", r.dir, "--save", "",
 		"--repl-diskless-sync-delay", "0", "--unixsocket", filepath.Join(r.dir, "s")}, args...)...)

@@ -246,12 +246,11 @@ func removeDeadSocket(path string) error {
 	if err != nil {
 		return err
 	}
-	empty := fi.Mode().IsRegular() && fi.Size() == 0
-	if !empty && fi.Mode()&os.ModeSocket == 0 {
-		return fmt.Errorf("%s is there and is no socket", path)
-	}
-	if empty {
+	if fi.Mode().IsRegular() && fi.Size() == 0 {
 		return os.Remove(path)
+	}
+	if fi.Mode()&os.ModeSocket == 0 {
+		return fmt.Errorf("%s is there and is no socket", path)
 	}
 	c, err := net.Dial("unix", path)
 	if err == nil {

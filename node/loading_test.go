@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/larder-cache/larder/base/clock"
+	"github.com/larder-cache/larder/base/porttest"
 )
 
 // slowly begins a node that has a thousand keys to load and takes its time over each, and returns it while it loads, with what Serve
@@ -27,7 +28,7 @@ func slowly(t *testing.T) (*testNode, chan error) {
 		t.Fatal(err)
 	}
 	cfg := NewConfig()
-	port := strconv.Itoa(freePort(t))
+	port := strconv.Itoa(porttest.Free(t))
 	// A fifth of a second a key: the load outlasts any test, until the delay is taken away.
 	if err := cfg.LoadArgs([]string{"--bind", "127.0.0.1", "--port", port, "--dir", dir, "--key-load-delay", "200000", "--enable-protected-configs", "yes"}); err != nil {
 		t.Fatal(err)

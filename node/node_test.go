@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/larder-cache/larder/base/limits"
+	"github.com/larder-cache/larder/base/porttest"
 	"github.com/larder-cache/larder/base/raced"
 	"github.com/larder-cache/larder/wire/resp"
 )
@@ -290,7 +291,7 @@ func TestListenAtRunTime(t *testing.T) {
 	backends(t, func(t *testing.T, m mode) {
 		n := m.start(t)
 		p := m.dial(n)
-		port := freePort(t)
+		port := porttest.Free(t)
 		p.want(fmt.Sprintf("CONFIG SET port %d", port), "OK")
 		p.want("ECHO still", `"still"`)
 		dial(t, "tcp", fmt.Sprintf("127.0.0.1:%d", port)).want("ECHO new", `"new"`)

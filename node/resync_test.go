@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/larder-cache/larder/base/invariant"
+	"github.com/larder-cache/larder/base/porttest"
 	"github.com/larder-cache/larder/base/raced"
 	"github.com/larder-cache/larder/persist/rdb"
 	"github.com/larder-cache/larder/wire/resp"
@@ -600,7 +601,7 @@ func TestPrimaryRestartsWithItsDump(t *testing.T) {
 	}{"replica has the dump's data": {false, "1"}, "replica has more": {true, "0"}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dir, port := t.TempDir(), strconv.Itoa(freePort(t))
+			dir, port := t.TempDir(), strconv.Itoa(porttest.Free(t))
 			args := []string{"--dir", dir, "--port", port}
 			primary, replica := start(t, args...), start(t)
 			fill(t, primary, 100)

@@ -21,6 +21,7 @@ import (
 	"github.com/larder-cache/larder/base/clock"
 	"github.com/larder-cache/larder/base/invariant"
 	"github.com/larder-cache/larder/base/limits"
+	"github.com/larder-cache/larder/base/porttest"
 	"github.com/larder-cache/larder/base/raced"
 	"github.com/larder-cache/larder/base/vfs"
 	"github.com/larder-cache/larder/persist/keydump"
@@ -566,7 +567,7 @@ func TestLoadingAnswers(t *testing.T) {
 	fill(t, donor, 2000)
 	donor.dial().want("SAVE", "OK")
 	cfg := NewConfig()
-	port := strconv.Itoa(freePort(t))
+	port := strconv.Itoa(porttest.Free(t))
 	if err := cfg.LoadArgs([]string{"--bind", "127.0.0.1", "--port", port, "--dir", donor.dir, "--key-load-delay", "100000", "--save", ""}); err != nil {
 		t.Fatal(err)
 	}

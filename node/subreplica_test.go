@@ -3,6 +3,8 @@ package node
 import (
 	"strconv"
 	"testing"
+
+	"github.com/larder-cache/larder/base/porttest"
 )
 
 // TestSubReplicasStay: a replica that is told to follow another node keeps its own replicas until it knows whether their stream goes on. It does after a
@@ -16,7 +18,7 @@ func TestSubReplicasStay(t *testing.T) {
 	follow(sub, mid)
 	linked(t, sub)
 	m := mid.dial()
-	m.want("REPLICAOF 127.0.0.1 "+strconv.Itoa(freePort(t)), "OK") // where nobody is
+	m.want("REPLICAOF 127.0.0.1 "+strconv.Itoa(porttest.Free(t)), "OK") // where nobody is
 	until(t, "the link is down", func() bool { return m.info("master_link_status") == "down" })
 	follow(mid, top)
 	linked(t, mid)

@@ -25,6 +25,7 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"github.com/larder-cache/larder/base/porttest"
 	"github.com/larder-cache/larder/base/raced"
 	"github.com/larder-cache/larder/wire/resp"
 )
@@ -100,7 +101,7 @@ type secure struct {
 
 func startTLS(t *testing.T, ca *authority, args ...string) *secure {
 	t.Helper()
-	port := freePort(t)
+	port := porttest.Free(t)
 	crt, key := ca.issue("server")
 	n := start(t, append([]string{"--tls-port", strconv.Itoa(port), "--tls-cert-file", crt, "--tls-key-file", key, "--tls-ca-cert-file", filepath.Join(ca.dir, "ca.crt"),
 		"--tls-auth-clients", "no"}, args...)...)
@@ -681,7 +682,7 @@ func TestTLSReplication(t *testing.T) {
 func TestTLSReplicationWithRedis(t *testing.T) {
 	ca := newAuthority(t)
 	crt, key := ca.issue("redis")
-	port := strconv.Itoa(freePort(t))
+	port := strconv.Itoa(porttest.Free(t))
 	rs := startRedis(t, "--tls-port", port, "--tls-cert-file", crt, "--tls-key-file", key, "--tls-ca-cert-file", filepath.Join(ca.dir, "ca.crt"), "--tls-replication", "yes")
 	s := startTLS(t, ca, "--tls-replication", "yes", "--tls-auth-clients", "yes")
 	p, q := s.dial(), rs.dial()

@@ -4,7 +4,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 )
 
 // TestPanicOnDivergence: propagation-error-behavior panic ends a replica that cannot do what its primary has done, but not one that clients write
@@ -15,15 +14,7 @@ func TestPanicOnDivergence(t *testing.T) {
 	strict := start(t, append(follow, "panic-on-replicas")...)
 	writable := start(t, append(follow, "panic", "--replica-read-only", "no")...)
 	p, ctx := primary.client(), t.Context()
-	wait := func(what string, ok func() bool) {
-		t.Helper()
-		for end := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
-			if time.Now().After(end) {
-				t.Fatal(what)
-			}
-		}
-	}
-	wait("the replicas are not there", func() bool { return strings.Count(p.Info(ctx, "replication").Val(), "state=online") == 2 })
+	until(t, "the replicas are there", func() bool { return strings.Count(p.Info(ctx, "replication").Val(), "state=online") == 2 })
 	if err := p.Do(ctx, "debug", "replicate", "nonsense").Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -37,5 +28,5 @@ func TestPanicOnDivergence(t *testing.T) {
 	if !strings.Contains(strict.text(), why) {
 		t.Errorf("its log does not say why: %s", strict.text())
 	}
-	wait("the writable replica does not go on", func() bool { return writable.client().Get(ctx, "k").Val() == "v" })
+	until(t, "the writable replica goes on", func() bool { return writable.client().Get(ctx, "k").Val() == "v" })
 }

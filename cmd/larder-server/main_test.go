@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/larder-cache/larder/base/porttest"
 )
 
 // TestMain lets the test binary be larder-server, so that the tests need no build of their own.
@@ -62,12 +64,7 @@ func command(t *testing.T, args ...string) *process {
 // start runs a server until it takes connections.
 func start(t *testing.T, args ...string) *process {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port, dir := ln.Addr().(*net.TCPAddr).Port, t.TempDir()
-	ln.Close()
+	port, dir := porttest.Free(t), t.TempDir()
 	p := command(t, append([]string{"--bind", "127.0.0.1", "--port", strconv.Itoa(port), "--dir", dir}, args...)...)
 	p.port, p.dir = port, dir
 	if err := p.cmd.Start(); err != nil {
@@ -80,14 +77,18 @@ func start(t *testing.T, args ...string) *process {
 			t.Logf("output:\n%s", p.text())
 		}
 	})
-	end := time.Now().Add(patience)
-	for !strings.Contains(p.text(), "Ready to accept connections") {
-		if time.Now().After(end) {
-			t.Fatal("it does not start")
-		}
-		time.Sleep(time.Millisecond)
-	}
+	until(t, "it serves", func() bool { return strings.Contains(p.text(), "Ready to accept connections") })
 	return p
+}
+
+// until waits for what must come.
+func until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited %v in vain until %s", patience, what)
+		}
+	}
 }
 
 func (p *process) client() *redis.Client {
@@ -284,12 +285,7 @@ func TestConfigFileAndStdin(t *testing.T) {
 	if err := os.WriteFile(file, []byte("# a file\nmaxmemory 100mb\nsave 900 1\nsave 300 10\nuser bob on >pw ~* +@all\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := ln.Addr().(*net.TCPAddr).Port
-	ln.Close()
+	port := porttest.Free(t)
 	p := command(t, file, "--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--dir", t.TempDir(), "--maxmemory", "200mb", "--pidfile", filepath.Join(t.TempDir(), "pid"))
 	p.port = port
 	if err := p.cmd.Start(); err != nil {

@@ -3,11 +3,11 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 )
 
 // TestEmptyNodeIsSmall: the race detector and the guarded arena take memory of their own, so this one runs without them.
@@ -57,9 +57,5 @@ func TestBigValuesLeaveNothing(t *testing.T) {
 			t.Fatal(n, err)
 		}
 	}
-	for end := time.Now().Add(patience); p.resident() > before+mib/4; time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("%d MiB before, %d MiB for good", before, p.resident())
-		}
-	}
+	until(t, fmt.Sprintf("it has no more than the %d MiB before", before), func() bool { return p.resident() <= before+mib/4 })
 }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/larder-cache/larder/base/porttest"
 )
 
 // TestSystemd: whoever supervises the process is told when it serves and when it ends.
@@ -61,12 +63,7 @@ func TestSystemd(t *testing.T) {
 // TestDaemon: the process that was started ends at once, and another one serves, with what came from standard input.
 func TestDaemon(t *testing.T) {
 	dir := t.TempDir()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := ln.Addr().(*net.TCPAddr).Port
-	ln.Close()
+	port := porttest.Free(t)
 	pidFile := filepath.Join(dir, "pid")
 	p := command(t, "--daemonize", "yes", "--bind", "127.0.0.1", "--port", strconv.Itoa(port), "--dir", dir, "--logfile", "log", "--pidfile", pidFile, "-")
 	p.cmd.Stdin = strings.NewReader("maxclients 77\n")
@@ -88,11 +85,7 @@ func TestDaemon(t *testing.T) {
 		t.Fatalf("pid %d, %v", pid, err)
 	}
 	c.ShutdownNoSave(t.Context())
-	for end := time.Now().Add(patience); syscall.Kill(pid, 0) == nil; time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("the daemon does not end")
-		}
-	}
+	until(t, "the daemon has ended", func() bool { return syscall.Kill(pid, 0) != nil })
 	if _, err := os.Stat(pidFile); !os.IsNotExist(err) {
 		t.Errorf("the pid file: %v", err)
 	}
